@@ -1,0 +1,1 @@
+"""The command line: thin, it only calls the rooms below."""

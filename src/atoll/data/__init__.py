@@ -1,0 +1,1 @@
+"""Photos and labels: found, split, decoded and turned into numbers."""

@@ -1,0 +1,1 @@
+"""The chip: its rules, and the compiler that cuts a graph for it."""

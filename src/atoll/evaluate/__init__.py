@@ -1,0 +1,1 @@
+"""How good a model is, counted on photos it has not seen."""

@@ -1,0 +1,100 @@
+"""Files are written whole or not at all: to a temporary name, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from atoll.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_FIXES = {
+    errno.ENOSPC: ("the disk is full", "Free some space, or choose another place with -o"),
+    errno.EDQUOT: ("the disk quota is used up", "Free some space, or choose another place with -o"),
+    errno.EFBIG: ("the file would be larger than allowed here", "Choose another place with -o"),
+    errno.EACCES: ("it cannot be written", "Choose a place that you may write to"),
+    errno.EPERM: ("it cannot be written", "Choose a place that you may write to"),
+    errno.EROFS: ("the file system is read-only", "Choose a place that you may write to"),
+    errno.ENOTDIR: ("a part of the path is not a folder", "Choose another place with -o"),
+    errno.EEXIST: ("a file is in the way", "Remove it, or choose another place with -o"),
+    errno.ENAMETOOLONG: ("the name is too long", "Choose a shorter one"),
+}
+
+
+def output_error(path: Path, error: OSError) -> OutputError:
+    """The user's message for an operating system error met while writing.
+
+    Args:
+        path: What was being written.
+        error: What the operating system said.
+
+    Returns:
+        The error to raise in its place.
+    """
+    rule, fix = _FIXES.get(
+        error.errno or 0, ("it could not be written", "Choose another place with -o")
+    )
+    return OutputError(path, rule, received=error.strerror or str(error), fix=fix)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Gives a temporary path beside `path`; on success it takes its place, else it is removed.
+
+    Args:
+        path: The file to be written. Its folder must exist.
+
+    Yields:
+        A path in the same folder, with the same suffix, for the caller to write to.
+
+    Raises:
+        OutputError: The place cannot be written to, or is full.
+    """
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise output_error(path, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes | bytearray | memoryview) -> None:
+    """Writes a file whole or not at all. Raises OutputError."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a UTF-8 file whole or not at all. Raises OutputError."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Writes a JSON file, indented, keys in the order given, whole or not at all."""
+    write_text(path, json.dumps(document, indent=2, allow_nan=False) + "\n")
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder and its parents, and proves that it can be written to.
+
+    Raises:
+        OutputError: It cannot be made, is a file, or cannot be written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise output_error(path, error) from error

@@ -1,0 +1,1 @@
+"""Devices and interpreters: where a model runs."""

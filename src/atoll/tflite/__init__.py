@@ -1,0 +1,1 @@
+"""The TFLite file format: FlatBuffer to graph and back. Nothing of any chip."""
