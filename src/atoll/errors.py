@@ -38,6 +38,10 @@ class WeightsError(AtollError):
     """Weights that cannot be had, or do not fit the network."""
 
 
+class TrainingError(AtollError):
+    """A network that does not learn."""
+
+
 class RunError(AtollError):
     """A RUN folder that holds something else than what is asked for."""
 

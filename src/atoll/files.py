@@ -10,6 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from atoll.errors import OutputError
 
 if TYPE_CHECKING:
@@ -98,3 +100,31 @@ def make_folder(path: Path) -> None:
             pass
     except OSError as error:
         raise output_error(path, error) from error
+
+
+def create_array(path: Path, dtype: np.typing.DTypeLike, shape: tuple[int, ...]) -> np.memmap:
+    """A new .npy file of zeros, mapped into memory for writing.
+
+    Its space is claimed at once: writing to a mapped page that the disk has no room for would
+    end the process with a signal instead of an error.
+
+    Args:
+        path: The file; its folder must exist.
+        dtype: The elements' type.
+        shape: The array's shape.
+
+    Returns:
+        The mapped array.
+
+    Raises:
+        OutputError: The place cannot be written to, or is full.
+    """
+    try:
+        array = np.lib.format.open_memmap(path, "w+", np.dtype(dtype), shape)
+        with path.open("r+b") as handle:
+            os.posix_fallocate(handle.fileno(), 0, max(1, path.stat().st_size))
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+        raise output_error(path, error) from error
+    return array

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,7 +23,8 @@ def stretch(image: Image.Image, width: int, height: int) -> Image.Image:
 def crop(image: Image.Image, width: int, height: int) -> Image.Image:
     """The largest part of the photo's middle that has the proportions of the input."""
     scale = min(image.width / width, image.height / height)
-    wide, high = scale * width, scale * height
+    # Rounding must not carry the box out of the photo.
+    wide, high = min(scale * width, image.width), min(scale * height, image.height)
     left, top = (image.width - wide) / 2, (image.height - high) / 2
     return image.resize(
         (width, height),
@@ -57,7 +58,7 @@ class Preprocessing:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     channel_order: Literal["rgb", "bgr"] = "rgb"
-    resize: str = "stretch"
+    resize: str = "crop"
 
     def pixels(self, image: Image.Image) -> np.ndarray:
         """An RGB image resized to the input.
@@ -83,8 +84,9 @@ class Preprocessing:
             float32 of the same shape, in `channel_order`.
         """
         ordered = pixels[..., ::-1] if self.channel_order == "bgr" else pixels
-        mean, std = np.float32(self.mean), np.float32(self.std)
-        return (ordered.astype(np.float32) - mean) / std
+        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
+        normal: np.ndarray = (ordered.astype(np.float32) - mean) / std
+        return normal
 
     def quantize(
         self, pixels: np.ndarray, scale: float, zero_point: int, dtype: np.dtype | type
@@ -105,8 +107,12 @@ class Preprocessing:
         if (table == table[:, :1]).all():
             one = table[:, 0]
             identity = one.dtype == np.uint8 and np.array_equal(one, np.arange(256))
-            return ordered if identity else one[ordered]
-        return table[ordered, np.arange(3)]
+            return ordered if identity else np.take(one, ordered)
+        return np.asarray(table[ordered, np.arange(3)])
+
+    def resized(self, width: int, height: int) -> Preprocessing:
+        """The same for another input size."""
+        return replace(self, width=width, height=height)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data, for preprocessing.json and the model's metadata."""
@@ -133,7 +139,7 @@ class Preprocessing:
                 channel_order=document["channel_order"],
                 resize=document["resize"],
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise _bad(source, f"{type(error).__name__} {error}") from error
         sane = (
             0 < read.width <= 8192
@@ -141,7 +147,7 @@ class Preprocessing:
             and np.isfinite((*read.mean, *read.std)).all()
             and all(value > 0 for value in read.std)
             and read.channel_order in ("rgb", "bgr")
-            and read.resize in RESIZES
+            and read.resize in tuple(RESIZES)
         )
         if not sane:
             raise _bad(source, read)
@@ -166,7 +172,8 @@ def _bad(source: object, received: object) -> ModelError:
 def _quantization_table(
     preprocessing: Preprocessing, scale: float, zero_point: int, dtype: np.dtype
 ) -> np.ndarray:
-    mean, std = np.float64(preprocessing.mean), np.float64(preprocessing.std)
+    mean, std = np.array(preprocessing.mean), np.array(preprocessing.std)
     real = (np.arange(256)[:, None] - mean) / std
     limits = np.iinfo(dtype)
-    return np.clip(np.rint(real / scale + zero_point), limits.min, limits.max).astype(dtype)
+    table = np.clip(np.rint(real / scale + zero_point), limits.min, limits.max)
+    return np.asarray(table, dtype)

@@ -42,9 +42,11 @@ class Tensor:
         shape_signature: The shape with -1 where it is unknown; None where the file has none.
         quantization: None for a tensor that is not quantised.
         data: The constant value with `shape` and the type's numpy dtype; None for a tensor that
-            is computed. String tensors hold their raw bytes as uint8.
+            is computed. What numpy cannot hold as it lies in the file (strings, types of less
+            than a byte, sparse tensors) is kept as its raw bytes, uint8 of one dimension.
         is_variable: Whether it keeps its value between calls.
-        extra: What the file holds beside this (sparsity, ranges, variant types), kept as is.
+        extra: What the file holds beside this (sparsity, ranges, variant types), kept as is:
+            the keys of `atoll.tflite.reader.TENSOR_EXTRAS`.
     """
 
     name: str
@@ -74,6 +76,8 @@ class Operator:
         options: The schema's own options object (such as Conv2DOptionsT), or None.
         custom_name: A custom operator's name.
         custom_options: A custom operator's payload.
+        intermediates: Tensor indices of an operator's internal values (an LSTM's), which carry
+            their quantisation.
         extra: What the file holds beside this, kept as is.
     """
 
@@ -84,18 +88,29 @@ class Operator:
     options: Any = None
     custom_name: str = ""
     custom_options: bytes = b""
+    intermediates: list[int] = field(default_factory=list)
     extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
 class Subgraph:
-    """Tensors, the operators in execution order, and which tensors go in and out."""
+    """Tensors, the operators in execution order, and which tensors go in and out.
+
+    Attributes:
+        name: As in the file.
+        tensors: What the operators' indices point at.
+        operators: In execution order.
+        inputs: Tensor indices.
+        outputs: Tensor indices.
+        extra: What the file holds beside this, kept as is.
+    """
 
     name: str
     tensors: list[Tensor]
     operators: list[Operator]
     inputs: list[int]
     outputs: list[int]
+    extra: dict[str, Any] = field(default_factory=dict)
 
     def producers(self) -> dict[int, int]:
         """The index of the operator that computes each computed tensor."""
@@ -125,7 +140,9 @@ class Model:
         version: The schema's version, 3.
         metadata: Named blobs, in order, as the file holds them.
         signatures: The schema's SignatureDefT objects.
-        trailer: Bytes behind the FlatBuffer: the zip archive that carries label files.
+        trailer: The zip archive behind the FlatBuffer, which carries label files; its offsets
+            count from its own first byte, so that it is a whole archive by itself.
+        extra: What the file holds beside this, kept as is.
     """
 
     subgraphs: list[Subgraph]
@@ -134,6 +151,7 @@ class Model:
     metadata: dict[str, bytes] = field(default_factory=dict)
     signatures: list[Any] = field(default_factory=list)
     trailer: bytes = b""
+    extra: dict[str, Any] = field(default_factory=dict)
 
     @property
     def main(self) -> Subgraph:

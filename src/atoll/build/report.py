@@ -1,0 +1,140 @@
+"""What is told of a build: the document behind report.json and report.html."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import atoll
+
+if TYPE_CHECKING:
+    from atoll.build.measure import Measured
+    from atoll.build.network import Network
+    from atoll.build.settings import BuildSettings
+    from atoll.data.dataset import Dataset
+    from atoll.edgetpu.compiler import Compiled
+    from atoll.train.training import Trained
+
+_MOST_MISTAKES = 24
+
+
+def document_of(
+    network: Network,
+    data: Dataset,
+    settings: BuildSettings,
+    trained: Trained,
+    calibrated: int,
+    compiled: Compiled,
+    measured: Measured,
+    seconds: dict[str, float],
+) -> dict[str, Any]:
+    """Everything that was done and found, as plain data."""
+    return {
+        "atoll": atoll.__version__,
+        "dataset": _dataset(data),
+        "model": {
+            "backbone": network.row.name,
+            "alpha": network.alpha,
+            "width": network.preprocessing.width,
+            "height": network.preprocessing.height,
+            "weights": network.origin,
+            "parameters": int(trained.model.count_params()),
+            "edgetpu": network.row.edgetpu,
+        },
+        "preprocessing": network.preprocessing.to_json(),
+        "settings": settings.flat(),
+        "training": {
+            "passes": [
+                {
+                    "name": name,
+                    "epochs": len(fitted.epochs),
+                    "best_epoch": fitted.best + 1,
+                    "seconds": round(fitted.seconds, 2),
+                }
+                for name, fitted in trained.passes.items()
+            ],
+            "epochs": [asdict(e) for fitted in trained.passes.values() for e in fitted.epochs],
+        },
+        "quantization": {
+            "calibration_photos": calibrated,
+            "input": measured.faces["input"],
+            "output": measured.faces["output"],
+        },
+        "compile": _compile(compiled),
+        "evaluation": {
+            "split": "test",
+            "origin": data.note,
+            "models": measured.models,
+            "quantization_cost": measured.quantization_cost,
+            "simulator_cost": measured.simulator_cost,
+        },
+        "mistakes": _mistakes(data, measured),
+        "files": [],
+        "next": _next(data),
+        "seconds": seconds,
+    }
+
+
+def pictures_of(document: dict[str, Any], data: Dataset) -> dict[str, np.ndarray]:
+    """The photos that the document's mistakes speak of, uint8 (height, width, 3), by their key."""
+    place = {photo.path: i for i, photo in enumerate(data.photos)}
+    return {m["picture"]: data.pixels[place[m["path"]]] for m in document["mistakes"]}
+
+
+def _dataset(data: Dataset) -> dict[str, Any]:
+    counts = Counter((photo.label, photo.split) for photo in data.photos)
+    splits = ("train", "val", "test")
+    return {
+        "path": str(data.root),
+        "classes": data.classes,
+        "photos": {split: len(data.indices(split)) for split in splits},
+        "per_class": {
+            label: {split: counts[label, split] for split in splits} for label in data.classes
+        },
+        "skipped": [asdict(entry) for entry in data.skipped],
+        "warnings": data.warnings,
+        "note": data.note,
+        "fingerprint": data.fingerprint,
+    }
+
+
+def _compile(compiled: Compiled) -> dict[str, Any]:
+    return {
+        "backend": compiled.backend,
+        "ops_total": compiled.ops_total,
+        "ops_tpu": compiled.ops_tpu,
+        "ops_cpu": compiled.ops_cpu,
+        "subgraphs": compiled.subgraphs,
+        "ops": [asdict(verdict) for verdict in compiled.verdicts],
+    }
+
+
+def _mistakes(data: Dataset, measured: Measured) -> list[dict[str, Any]]:
+    """The photos that the 8-bit model is most sure of and wrong about."""
+    predicted = measured.scores.argmax(axis=1)
+    sure = measured.scores.max(axis=1)
+    wrong = np.flatnonzero(predicted != data.labels[measured.photos])
+    worst = wrong[np.argsort(-sure[wrong], kind="stable")][:_MOST_MISTAKES]
+    mistakes = []
+    for i in worst:
+        photo = data.photos[measured.photos[i]]
+        mistakes.append(
+            {
+                "path": photo.path,
+                "label": photo.label,
+                "predicted": data.classes[predicted[i]],
+                "score": round(float(sure[i]), 4),
+                "picture": photo.path,
+            }
+        )
+    return mistakes
+
+
+def _next(data: Dataset) -> list[dict[str, str]]:
+    return [
+        {"command": "atoll classify RUN PHOTO...", "what": "name what is on other photos"},
+        {"command": "tensorboard --logdir RUN/tensorboard", "what": "look at the training"},
+    ]

@@ -1,0 +1,40 @@
+"""The commands: one table of what there is."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import atoll
+from atoll.cli.build import build
+from atoll.cli.classify import classify
+
+app = typer.Typer(
+    name="atoll",
+    help="The open toolchain for the Coral Edge TPU: photos in, a measured model out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+COMMANDS = (build, classify)
+for command in COMMANDS:
+    app.command(no_args_is_help=True)(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"atoll {atoll.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """The open toolchain for the Coral Edge TPU: photos in, a measured model out."""

@@ -1,0 +1,81 @@
+"""What a person sees while a command works: progress on standard error, results on standard out."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rich.progress import TaskID
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+
+
+class Terminal:
+    """Draws progress: a bar with the time left on a terminal, plain lines elsewhere.
+
+    It writes to a copy of standard error, which stays open while native code is kept quiet.
+    """
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._stream: IO[str] = os.fdopen(os.dup(2), "w", buffering=1)
+        self._console = Console(file=self._stream, highlight=False, soft_wrap=True)
+        self._bars = Progress(
+            TextColumn("{task.description:<26}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            TextColumn("{task.fields[detail]}"),
+            console=self._console,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Terminal:
+        if self._console.is_terminal:
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._finish()
+        self._bars.stop()
+        self._stream.close()
+
+    def start(self, title: str) -> None:
+        """A new piece of work begins."""
+        self._finish()
+        if self._console.is_terminal:
+            self._task = self._bars.add_task(title, total=None, detail="")
+        else:
+            self._console.print(title, markup=False)
+
+    def update(self, done: int, total: int, detail: str = "") -> None:
+        """So much of it is done."""
+        if self._task is not None:
+            self._bars.update(self._task, completed=done, total=total, detail=detail)
+
+    def note(self, text: str) -> None:
+        """Something a person should know, one line."""
+        self._console.print(text, markup=False)
+
+    def _finish(self) -> None:
+        """A bar that stopped early (early stopping does) is complete all the same."""
+        if self._task is not None:
+            done = self._bars.tasks[self._task].completed
+            self._bars.update(self._task, total=done or 1, completed=done or 1)
+            self._bars.stop_task(self._task)
+            self._task = None

@@ -1,0 +1,40 @@
+"""What becomes of one operator, in the words of Google's compiler and in ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+# Google's own words, as edgetpu_compiler 16 prints them: people search for them.
+MAPPED = "Mapped to Edge TPU"
+SECOND_SUBGRAPH = "More than one subgraph is not supported"
+LIMITATION = "Operation is otherwise supported, but not mapped due to some unspecified limitation"
+UNSUPPORTED_TYPE = "Operation is working on an unsupported data type"
+UNSUPPORTED = "Operation not supported"
+UNSUPPORTED_VERSION = "Operation version not supported"
+UNSUPPORTED_RANK = "Tensor has unsupported rank (up to 3 innermost dimensions mapped)"
+
+Target = Literal["tpu", "cpu"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Where one operator runs, and why.
+
+    Attributes:
+        index: Its place in the main subgraph.
+        type: TFLite's name of it; a custom operator's own name.
+        name: The name of its first output.
+        target: Where it runs.
+        status: Google's words.
+        reason: Why it stays on the CPU, precisely; empty where it does not.
+        fix: What to change so that it maps; empty where nothing is known to help.
+    """
+
+    index: int
+    type: str
+    name: str
+    target: Target
+    status: str
+    reason: str = ""
+    fix: str = ""

@@ -1,0 +1,235 @@
+"""A LiteRT delegate written in Python: it runs custom operators with Python kernels."""
+
+from __future__ import annotations
+
+import ctypes as c
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from atoll.errors import AtollError, DeviceError
+from atoll.runtime import litert_structs as lite
+from atoll.tflite.types import BY_CODE
+
+# Fills the outputs from the inputs: arrays over LiteRT's own memory, valid during the call.
+Kernel = Callable[[Sequence[np.ndarray], Sequence[np.ndarray]], None]
+# Makes the kernel of one operator from its payload.
+KernelFactory = Callable[[bytes], Kernel]
+
+_MOST_DIMENSIONS = 8
+
+
+class PythonDelegate:
+    """Claims every custom operator of one name, and gives each a kernel made from its payload.
+
+    Pass it to one LiteRT Interpreter in `experimental_delegates`, and keep it until after that is
+    gone. LiteRT turns whatever goes wrong in here into a RuntimeError with no reason: catch that,
+    and raise what `failure` gives.
+
+    Args:
+        name: The custom operators' name.
+        make_kernel: Makes a kernel from a payload.
+
+    Raises:
+        DeviceError: This machine's C structures are not those that LiteRT has.
+    """
+
+    def __init__(self, name: str, make_kernel: KernelFactory) -> None:
+        for struct, (size, expected) in lite.SIZES.items():
+            if size != expected:
+                raise _unknown_layout(f"{struct} of {size} bytes, where {expected} are known")
+        self._operators = _Operators(name, make_kernel)
+        # The structures keep what C code points to; nothing in them points back at this object,
+        # so that a model's memory is free as soon as nobody holds it.
+        registration = lite.Registration(
+            init=lite.INIT(self._operators.on_init),
+            prepare=lite.CALL(lambda _context, _node: lite.OK),
+            invoke=lite.CALL(self._operators.on_invoke),
+            custom_name=b"AtollPythonDelegate",
+            version=1,
+        )
+        self._native = lite.NativeDelegate(
+            prepare=lite.CALL(partial(self._operators.on_prepare, registration)),
+            flags=lite.ALLOW_DYNAMIC_TENSORS,
+        )
+
+    @property
+    def claimed(self) -> int:
+        """How many operators it runs."""
+        return len(self._operators.claimed)
+
+    def failure(self) -> AtollError | None:
+        """The error to raise for what last went wrong in here; None where nothing did.
+
+        It is given once.
+
+        Raises:
+            BaseException: What is no error, such as the user's Ctrl-C.
+        """
+        error, self._operators.error = self._operators.error, None
+        if error is None or isinstance(error, AtollError):
+            return error
+        if not isinstance(error, Exception):
+            raise error
+        failure = DeviceError(
+            self._operators.name,
+            "its kernel failed",
+            received=f"{type(error).__name__}: {error}",
+            fix="Compile the model again",
+        )
+        failure.__cause__ = error
+        return failure
+
+    def _get_native_delegate_pointer(self) -> int:
+        """LiteRT's Interpreter asks its delegates for this."""
+        return c.addressof(self._native)
+
+
+class _Operators:
+    """The operators that were taken over, and what C code calls for them.
+
+    Attributes:
+        name: Their name.
+        claimed: One entry an operator.
+        error: What last went wrong.
+    """
+
+    def __init__(self, name: str, make_kernel: KernelFactory) -> None:
+        self.name = name
+        self.claimed: list[_Claimed] = []
+        self.error: BaseException | None = None
+        self._make_kernel = make_kernel
+        self._by_node: dict[int, int] = {}
+
+    def on_prepare(self, registration: lite.Registration, context: int, delegate: int) -> int:
+        return self._guarded(lambda: self._claim(registration, context, delegate))
+
+    def on_init(self, _context: int, buffer: int, _length: int) -> int:
+        params = lite.DelegateParams.from_address(buffer)
+        # A handle of 0 would mean failure.
+        return 1 + self._by_node[lite.integers(params.nodes_to_replace)[0]]
+
+    def on_invoke(self, context: int, node: int) -> int:
+        return self._guarded(lambda: self._run(context, node))
+
+    def _guarded(self, action: Callable[[], None]) -> int:
+        """Runs what C code called for: an exception must not cross into it."""
+        try:
+            action()
+        except BaseException as error:
+            self.error = error
+            return lite.ERROR
+        return lite.OK
+
+    def _claim(self, registration: lite.Registration, address: int, delegate: int) -> None:
+        context = lite.Context.from_address(address)
+        plan = c.POINTER(lite.IntArray)()
+        context.get_execution_plan(address, c.byref(plan))
+        # A copy, as the plan changes with every replacement. Each operator by itself, so that
+        # each keeps a kernel and tensors of its own.
+        for index in list(lite.integers(plan)):
+            node = self._own_node(context, address, index)
+            if node is None:
+                continue
+            self._by_node[index] = len(self.claimed)
+            self.claimed.append(self._taken(context, node))
+            nodes = lite.int_array([index])
+            status = context.replace_node_subsets(
+                address, registration, c.addressof(nodes), delegate
+            )
+            if status != lite.OK:
+                raise RuntimeError(f"LiteRT kept operator {index} (status {status})")
+
+    def _own_node(self, context: lite.Context, address: int, index: int) -> Any:
+        """A node of the graph, where it has our name."""
+        node, registration = c.POINTER(lite.Node)(), c.POINTER(lite.Registration)()
+        context.get_node_and_registration(address, index, c.byref(node), c.byref(registration))
+        return node.contents if registration.contents.custom_name == self.name.encode() else None
+
+    def _taken(self, context: lite.Context, node: Any) -> _Claimed:
+        inputs, outputs = lite.integers(node.inputs), lite.integers(node.outputs)
+        for index in (*inputs, *outputs):
+            _check_layout(context, index)
+        payload = c.string_at(node.custom_initial_data, node.custom_initial_data_size)
+        return _Claimed(
+            self._make_kernel(payload),
+            [_Window(index) for index in inputs],
+            [_Window(index) for index in outputs],
+        )
+
+    def _run(self, context: int, node: int) -> None:
+        handle = c.c_void_p.from_address(node + lite.Node.user_data.offset).value
+        table = c.c_void_p.from_address(context + lite.Context.tensors.offset).value
+        if handle is None or table is None:
+            raise _unknown_layout("an operator with no kernel")
+        claimed = self.claimed[handle - 1]
+        claimed.kernel(
+            [window.array(table) for window in claimed.inputs],
+            [window.array(table) for window in claimed.outputs],
+        )
+
+
+class _Window:
+    """A tensor of LiteRT's as an array over its memory, made anew only when that has moved."""
+
+    def __init__(self, index: int) -> None:
+        self._offset = index * c.sizeof(lite.LiteTensor)
+        self._table = 0
+        self._data = c.c_void_p()
+        self._bytes = c.c_size_t()
+        self._seen: tuple[int | None, int] = (None, 0)
+        self._array = np.empty(0, np.uint8)
+
+    def array(self, table: int) -> np.ndarray:
+        """The array, given the address of LiteRT's table of tensors."""
+        if table != self._table:
+            self._table = table
+            base = table + self._offset
+            self._data = c.c_void_p.from_address(base + lite.LiteTensor.data.offset)
+            self._bytes = c.c_size_t.from_address(base + lite.LiteTensor.bytes.offset)
+        seen = (self._data.value, self._bytes.value)
+        if seen != self._seen:
+            self._seen = seen
+            self._array = _array(lite.LiteTensor.from_address(table + self._offset))
+        return self._array
+
+
+@dataclass
+class _Claimed:
+    """One operator that was taken over."""
+
+    kernel: Kernel
+    inputs: list[_Window]
+    outputs: list[_Window]
+
+
+def _array(tensor: lite.LiteTensor) -> np.ndarray:
+    dtype = BY_CODE[tensor.type].dtype
+    raw = (c.c_char * tensor.bytes).from_address(tensor.data)
+    return np.frombuffer(raw, dtype).reshape(lite.integers(tensor.dims))
+
+
+def _check_layout(context: lite.Context, index: int) -> None:
+    """Proves on a tensor that LiteRT's structures are those known here, before they are used."""
+    if not 0 <= index < context.tensors_size:
+        raise _unknown_layout(f"tensor {index} of {context.tensors_size}")
+    tensor = context.tensors[index]
+    kind = BY_CODE.get(tensor.type)
+    if kind is None or kind.dtype is None or not tensor.dims:
+        raise _unknown_layout(f"a tensor of type {tensor.type}")
+    rank = tensor.dims.contents.size
+    shape = lite.integers(tensor.dims) if 0 <= rank <= _MOST_DIMENSIONS else None
+    if shape is None or kind.storage_bytes(shape) != tensor.bytes:
+        raise _unknown_layout(f"a tensor of {kind.name} {shape} with {tensor.bytes} bytes")
+
+
+def _unknown_layout(received: str) -> DeviceError:
+    return DeviceError(
+        "LiteRT",
+        "its data structures must be those that this version of Atoll knows",
+        received=received,
+        fix="Install a LiteRT that is known to work: pip install 'ai-edge-litert==2.3.0'",
+    )

@@ -1,0 +1,90 @@
+"""Changing a graph without leaving anything behind that nothing refers to."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from atoll.tflite.reader import block_tensors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from atoll.tflite.graph import Model, Operator, Subgraph, Tensor
+
+
+def compact(graph: Subgraph) -> tuple[Subgraph, dict[int, int]]:
+    """Drops the tensors that nothing refers to, and numbers the others anew in their old order.
+
+    Args:
+        graph: A subgraph; it stays as it is.
+
+    Returns:
+        The smaller subgraph, and the new index of every old one that is kept.
+    """
+    kept = _referred(graph)
+    new = {old: i for i, old in enumerate(sorted(kept))}
+    return (
+        replace(
+            graph,
+            tensors=[_renumbered(graph.tensors[old], new) for old in new],
+            operators=[_moved(op, new) for op in graph.operators],
+            inputs=[new[t] for t in graph.inputs],
+            outputs=[new[t] for t in graph.outputs],
+        ),
+        new,
+    )
+
+
+def with_main(model: Model, graph: Subgraph) -> Model:
+    """A model with another main subgraph, compacted; its signatures follow.
+
+    Args:
+        model: The model; it stays as it is.
+        graph: The new main subgraph. Its tensors are numbered as the old one's.
+
+    Returns:
+        The new model.
+    """
+    main, new = compact(graph)
+    signatures = []
+    for signature in model.signatures:
+        moved = copy.deepcopy(signature)
+        if signature.subgraphIndex == 0:
+            for entry in [*(moved.inputs or ()), *(moved.outputs or ())]:
+                entry.tensorIndex = new[entry.tensorIndex]
+        signatures.append(moved)
+    return replace(model, subgraphs=[main, *model.subgraphs[1:]], signatures=signatures)
+
+
+def _referred(graph: Subgraph) -> set[int]:
+    kept = {*graph.inputs, *graph.outputs}
+    for op in graph.operators:
+        kept |= {*op.inputs, *op.outputs, *op.intermediates}
+    for index in list(kept):
+        if index >= 0:
+            kept |= set(block_tensors(graph.tensors[index]))
+    return {index for index in kept if index >= 0}
+
+
+def _moved(op: Operator, new: dict[int, int]) -> Operator:
+    def map_all(indices: Iterable[int]) -> list[int]:
+        return [new[i] if i >= 0 else i for i in indices]
+
+    return replace(
+        op,
+        inputs=map_all(op.inputs),
+        outputs=map_all(op.outputs),
+        intermediates=map_all(op.intermediates),
+    )
+
+
+def _renumbered(tensor: Tensor, new: dict[int, int]) -> Tensor:
+    """A tensor whose block-wise scales follow their new numbers."""
+    if not block_tensors(tensor):
+        return tensor
+    details = copy.copy(tensor.extra["quantization_details"])
+    details.scales = new.get(details.scales, details.scales)
+    details.zeroPoints = new.get(details.zeroPoints, details.zeroPoints)
+    return replace(tensor, extra=tensor.extra | {"quantization_details": details})

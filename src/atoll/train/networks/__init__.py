@@ -1,0 +1,1 @@
+"""Networks that Keras does not ship."""

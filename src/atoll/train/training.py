@@ -1,0 +1,293 @@
+"""Fine-tuning: the network put together, and its passes run over a data set."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from atoll.files import make_folder, write_text
+from atoll.framework import keras, make_deterministic
+from atoll.train.augment import AUGMENTATIONS, Augmentation, view_of
+from atoll.train.features import Extractor, extract
+from atoll.train.fitting import Epoch, Examples, Fitted, Schedule, fit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from atoll.data.dataset import Dataset
+    from atoll.data.preprocessing import Preprocessing
+    from atoll.progress import Progress
+    from atoll.train.backbones import Backbone
+    from atoll.train.settings import TrainSettings
+
+    Inputs = Callable[[np.ndarray, int], np.ndarray]
+
+# As many augmented views are cached as make up about this many photos, within this many bytes.
+_VIEWED_PHOTOS = 4000
+_MOST_VIEWS = 8
+_CACHE_BYTES = 2 << 30
+
+
+@dataclass
+class Trained:
+    """What training came to.
+
+    Attributes:
+        model: The whole network, from a normalised image to probabilities.
+        passes: What each pass came to, by its name.
+    """
+
+    model: Any
+    passes: dict[str, Fitted]
+
+
+def train(
+    network: Any,
+    row: Backbone,
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    settings: TrainSettings,
+    augment: str,
+    run: Path,
+    progress: Progress,
+    *,
+    pretrained: bool,
+) -> Trained:
+    """Trains a classifier on a data set's train split, held in check by its val split.
+
+    A pretrained network is trained in two passes over features that its frozen part computes
+    once: the head, then the last blocks at a tenth of the rate. One without weights is trained
+    whole.
+
+    Args:
+        network: The backbone, with its weights.
+        row: Its row of the table.
+        dataset: Photos, decoded, with their split.
+        preprocessing: What the network wants of a photo.
+        settings: The knobs.
+        augment: A key of AUGMENTATIONS: what the knob came to for these photos.
+        run: The folder for the states, epochs.csv and tensorboard/.
+        progress: Who is told.
+        pretrained: Whether the backbone has weights worth keeping.
+
+    Returns:
+        The trained network, with the weights of its best epoch.
+    """
+    make_deterministic(settings.seed)
+    make_folder(run / "training")
+    job = _Job(network, row, dataset, preprocessing, settings, augment, run, progress)
+    if pretrained and row.cut:
+        passes = _fine_tune(job)
+    else:
+        passes = {"whole": _train_whole(job)}
+    return Trained(job.classifier, passes)
+
+
+class _Job:
+    """What the passes share: one classifier, whose layers they train in turns."""
+
+    def __init__(
+        self,
+        network: Any,
+        row: Backbone,
+        dataset: Dataset,
+        preprocessing: Preprocessing,
+        settings: TrainSettings,
+        augment: str,
+        run: Path,
+        progress: Progress,
+    ) -> None:
+        self.network = network
+        self.row = row
+        self.dataset = dataset
+        self.preprocessing = preprocessing
+        self.settings = settings
+        self.run = run
+        self.progress = progress
+        self.augmentation: Augmentation | None = AUGMENTATIONS[augment]
+        self.train = dataset.indices("train")
+        self.val = dataset.indices("val")
+        self.finished: list[Epoch] = []
+        layers = keras().layers
+        self._dropout = layers.Dropout(settings.dropout, seed=settings.seed, name="dropout")
+        self._dense = layers.Dense(
+            len(dataset.classes),
+            activation="softmax",
+            kernel_initializer=keras().initializers.GlorotUniform(settings.seed),
+            name="probabilities",
+        )
+        self.pooled = layers.GlobalAveragePooling2D(name="pool")(network.output)
+        self.classifier = keras().Model(network.input, self.head(self.pooled), name=row.name)
+
+    def head(self, features: Any) -> Any:
+        """The layers behind the pooling, applied to feature vectors."""
+        return self._dense(self._dropout(features))
+
+    def class_weights(self) -> np.ndarray:
+        """float32: what each training photo counts; rare classes more, 1 on average."""
+        labels = self.dataset.labels[self.train]
+        counts = np.bincount(labels, minlength=len(self.dataset.classes))
+        return (len(labels) / (np.count_nonzero(counts) * counts[labels])).astype(np.float32)
+
+    def examples(self, seen: Inputs, held: Inputs) -> tuple[Examples, Examples]:
+        """The two sides of a pass: what it learns from, and what it is measured with."""
+        labels = self.dataset.labels
+        return (
+            Examples(seen, labels[self.train], self.class_weights()),
+            Examples(held, labels[self.val], np.ones(len(self.val), np.float32)),
+        )
+
+    def fit(
+        self, name: str, model: Any, examples: tuple[Examples, Examples], epochs: int,
+        learning_rate: float, patience: int,
+    ) -> Fitted:  # fmt: skip
+        """Runs one pass, keeping epochs.csv and TensorBoard's files up to date."""
+        settings = self.settings
+        schedule = Schedule(
+            name, epochs, learning_rate, settings.batch_size, patience, settings.label_smoothing
+        )
+
+        def on_epoch(fitted: Fitted) -> None:
+            write_epochs(self.run / "epochs.csv", [*self.finished, *fitted.epochs])
+
+        board = keras().callbacks.TensorBoard(str(self.run / "tensorboard" / name))
+        self.progress.start(_TITLES[name])
+        fitted = fit(
+            model,
+            schedule,
+            *examples,
+            classes=len(self.dataset.classes),
+            seed=settings.seed,
+            state=self.run / "training" / f"{name}.npz",
+            progress=self.progress,
+            on_epoch=on_epoch,
+            callbacks=[board],
+        )
+        self.finished += fitted.epochs
+        return fitted
+
+
+def _fine_tune(job: _Job) -> dict[str, Fitted]:
+    settings = job.settings
+    rate = settings.learning_rate or 1e-3
+    job.network.trainable = False
+    cut = job.network.get_layer(job.row.cut).output
+    outputs = {"head": job.pooled} | ({"tail": cut} if settings.tail_epochs else {})
+    cached = _cached_examples(job, outputs)
+
+    inputs = keras().Input(job.pooled.shape[1:])
+    head = keras().Model(inputs, job.head(inputs))
+    passes = {"head": job.fit("head", head, cached["head"], settings.epochs, rate, patience=8)}
+    if not settings.tail_epochs:
+        return passes
+
+    tail = keras().Model(cut, job.classifier.output)
+    for layer in tail.layers:
+        # A few photos say little about a layer's statistics: those it came with are kept.
+        layer.trainable = type(layer).__name__ != "BatchNormalization"
+    before, loss = tail.get_weights(), _loss(tail, cached["tail"][1], settings.label_smoothing)
+    fitted = job.fit("tail", tail, cached["tail"], settings.tail_epochs, rate / 10, patience=4)
+    if min(epoch.val_loss for epoch in fitted.epochs) >= loss:
+        tail.set_weights(before)
+        fitted.best = -1
+    passes["tail"] = fitted
+    return passes
+
+
+def _cached_examples(
+    job: _Job, outputs: dict[str, Any]
+) -> dict[str, tuple[Examples, Examples]]:
+    """Examples for each of several places in the network, from one run over the photos."""
+    job.progress.start("Computing features")
+    make_folder(job.run / "cache")
+    trunk = keras().Model(job.network.input, list(outputs.values()))
+    extractor = Extractor(trunk, job.preprocessing)
+    floats = sum(int(np.prod(shape)) for shape in extractor.shapes)
+    views = 1
+    if job.augmentation is not None:
+        wanted = min(_MOST_VIEWS, max(2, _VIEWED_PHOTOS // len(job.train)))
+        views = max(1, min(wanted, _CACHE_BYTES // (2 * floats * len(job.train))))
+
+    def features(split: str, indices: np.ndarray, views: int) -> list[np.ndarray]:
+        return extract(
+            extractor,
+            job.dataset.pixels,
+            indices,
+            views=views,
+            augmentation=job.augmentation,
+            seed=job.settings.seed,
+            destinations=[job.run / "cache" / f"{name}_{split}.npy" for name in outputs],
+            progress=job.progress,
+        )
+
+    seen, held = features("train", job.train, views), features("val", job.val, 1)
+
+    def at(seen: np.ndarray, held: np.ndarray) -> tuple[Examples, Examples]:
+        def view(some: np.ndarray, epoch: int) -> np.ndarray:
+            return seen[(some + epoch) % views, some].astype(np.float32)
+
+        def plain(some: np.ndarray, epoch: int) -> np.ndarray:
+            return held[0, some].astype(np.float32)
+
+        return job.examples(view, plain)
+
+    return {name: at(*pair) for name, *pair in zip(outputs, seen, held, strict=True)}
+
+
+def _train_whole(job: _Job) -> Fitted:
+    pixels, settings = job.dataset.pixels, job.settings
+
+    def view(some: np.ndarray, epoch: int) -> np.ndarray:
+        views = [
+            view_of(pixels[i], job.augmentation, settings.seed, epoch + 1, int(i))
+            for i in job.train[some]
+        ]
+        return job.preprocessing.normalize(np.stack(views))
+
+    def plain(some: np.ndarray, epoch: int) -> np.ndarray:
+        return job.preprocessing.normalize(pixels[job.val[some]])
+
+    rate = settings.learning_rate or 3e-3
+    patience = max(8, settings.epochs // 3)
+    return job.fit(
+        "whole", job.classifier, job.examples(view, plain), settings.epochs, rate, patience
+    )
+
+
+def _loss(model: Any, examples: Examples, label_smoothing: float) -> float:
+    """The loss that `fit` would report for these examples."""
+    count = len(examples.labels)
+    positions = np.arange(count)
+    probabilities = np.concatenate(
+        [
+            np.asarray(model(examples.inputs(positions[start : start + 64], 0), training=False))
+            for start in range(0, count, 64)
+        ]
+    )
+    classes = probabilities.shape[1]
+    targets = np.eye(classes)[examples.labels] * (1 - label_smoothing) + label_smoothing / classes
+    return float(-(targets * np.log(np.clip(probabilities, 1e-7, 1))).sum(axis=1).mean())
+
+
+_TITLES = {
+    "head": "Training the head",
+    "tail": "Training the last blocks",
+    "whole": "Training the network",
+}
+
+
+def write_epochs(path: Path, epochs: list[Epoch]) -> None:
+    """Writes epochs.csv: a line an epoch, all passes."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(Epoch)], lineterminator="\n")
+    writer.writeheader()
+    for epoch in epochs:
+        writer.writerow(
+            {k: round(v, 6) if isinstance(v, float) else v for k, v in asdict(epoch).items()}
+        )
+    write_text(path, text.getvalue())

@@ -1,0 +1,167 @@
+"""Custom operators that run in Python: right values, and errors that reach the caller."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+
+from atoll.errors import CompilerError, DeviceError
+from atoll.runtime.delegate import PythonDelegate
+from atoll.tflite.graph import Model, Operator, Subgraph, Tensor
+from atoll.tflite.writer import write_model
+
+
+def chain(*payloads: bytes, name="mine", shape=(1, 4), dtype="FLOAT32") -> bytes:
+    """A file with custom operators one behind the other."""
+    count = len(payloads)
+    tensors = [Tensor(f"t{i}", dtype, shape) for i in range(count + 1)]
+    operators = [
+        Operator("CUSTOM", [i], [i + 1], custom_name=name, custom_options=payload)
+        for i, payload in enumerate(payloads)
+    ]
+    return write_model(Model([Subgraph("main", tensors, operators, [0], [count])]))
+
+
+def opened(content, delegate):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=content, experimental_delegates=[delegate])
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def call(interpreter, array):
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], array)
+    interpreter.invoke()
+    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+
+
+def adding(payload: bytes):
+    """Adds the payload's number."""
+    number = int(payload.decode() or 0)
+
+    def kernel(inputs, outputs):
+        outputs[0][...] = inputs[0] + number
+
+    return kernel
+
+
+def test_every_operator_runs_the_kernel_of_its_own_payload():
+    """Two compiled parts in one file must not swap their weights."""
+    delegate = PythonDelegate("mine", adding)
+    interpreter = opened(chain(b"1", b"20", b"300"), delegate)
+    assert delegate.claimed == 3
+    array = np.float32([[1, 2, 3, 4]])
+    for _ in range(3):
+        assert np.array_equal(call(interpreter, array), array + 321)
+    assert delegate.failure() is None
+
+
+def test_other_custom_operators_are_left_alone():
+    """Somebody else's operator must be reported as missing, not run by us."""
+    delegate = PythonDelegate("mine", adding)
+    with pytest.raises(RuntimeError, match="theirs"):
+        opened(chain(b"1", name="theirs"), delegate)
+    assert delegate.claimed == 0
+
+
+def test_a_kernels_error_reaches_the_caller_with_its_words():
+    """LiteRT alone says only that something failed."""
+
+    def failing(payload):
+        def kernel(inputs, outputs):
+            raise ZeroDivisionError("no such weight")
+
+        return kernel
+
+    delegate = PythonDelegate("mine", failing)
+    interpreter = opened(chain(b""), delegate)
+    with pytest.raises(RuntimeError):
+        call(interpreter, np.zeros((1, 4), np.float32))
+    failure = delegate.failure()
+    assert isinstance(failure, DeviceError)
+    assert "ZeroDivisionError: no such weight" in str(failure)
+    assert isinstance(failure.__cause__, ZeroDivisionError)
+    assert delegate.failure() is None
+
+
+def test_our_own_errors_pass_as_they_are():
+    """A damaged payload is a model error, with its own cure."""
+    error = CompilerError("x", "a rule", received="y", fix="Do z")
+
+    def refusing(payload):
+        raise error
+
+    delegate = PythonDelegate("mine", refusing)
+    with pytest.raises(RuntimeError):
+        opened(chain(b"1"), delegate)
+    assert delegate.failure() is error
+
+
+def test_the_users_interrupt_is_no_failed_kernel():
+    """Ctrl-C must end the program, not read as a broken model."""
+
+    def interrupted(payload):
+        def kernel(inputs, outputs):
+            raise KeyboardInterrupt
+
+        return kernel
+
+    delegate = PythonDelegate("mine", interrupted)
+    interpreter = opened(chain(b""), delegate)
+    with pytest.raises(RuntimeError):
+        call(interpreter, np.zeros((1, 4), np.float32))
+    with pytest.raises(KeyboardInterrupt):
+        delegate.failure()
+
+
+@pytest.mark.parametrize("dtype", ["INT8", "UINT8", "INT32", "INT64", "FLOAT32", "BOOL"])
+def test_tensors_have_their_types_and_shapes(dtype):
+    """A kernel that reads bytes for floats gives nonsense."""
+    seen = []
+
+    def looking(payload):
+        def kernel(inputs, outputs):
+            seen.append([(a.dtype, a.shape) for a in (*inputs, *outputs)])
+            outputs[0][...] = inputs[0]
+
+        return kernel
+
+    delegate = PythonDelegate("mine", looking)
+    interpreter = opened(chain(b"", shape=(2, 3, 1), dtype=dtype), delegate)
+    kind = np.dtype(interpreter.get_input_details()[0]["dtype"])
+    array = np.arange(6).reshape(2, 3, 1).astype(kind)
+    assert np.array_equal(call(interpreter, array), array)
+    assert seen == [[(kind, (2, 3, 1))] * 2]
+
+
+def test_memory_that_moves_is_followed():
+    """LiteRT moves its tensors when an input is resized: an old view would read freed memory."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    delegate = PythonDelegate("mine", adding)
+    interpreter = Interpreter(model_content=chain(b"5"), experimental_delegates=[delegate])
+    interpreter.allocate_tensors()
+    assert call(interpreter, np.zeros((1, 4), np.float32)).tolist() == [[5] * 4]
+    interpreter.resize_tensor_input(0, (1, 4096))
+    interpreter.allocate_tensors()
+    with pytest.raises(RuntimeError):
+        # The output keeps its size: numpy must notice, where C would write on.
+        call(interpreter, np.ones((1, 4096), np.float32))
+    assert "ValueError" in str(delegate.failure())
+
+
+def test_nothing_keeps_a_model_in_memory():
+    """A server that opens models must get their memory back at once."""
+    gc.collect()
+    gc.disable()
+    try:
+        delegate = PythonDelegate("mine", adding)
+        interpreter = opened(chain(b"1"), delegate)
+        call(interpreter, np.zeros((1, 4), np.float32))
+        gone = weakref.ref(delegate)
+        del interpreter, delegate
+        assert gone() is None
+    finally:
+        gc.enable()
