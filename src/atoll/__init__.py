@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from atoll.version import __version__
+
 if TYPE_CHECKING:
     from atoll.runtime.interpreter import Interpreter
 
-__version__ = "0.1.0"
 __all__ = ["Interpreter", "__version__"]
 
 

@@ -127,7 +127,7 @@ def test_it_is_found_by_the_environment_or_the_path(tmp_path, monkeypatch):
 
 def test_it_is_run_with_its_own_flags_and_its_report_read(tmp_path, model):
     """The folder, the timeout and further flags must reach it."""
-    script = f"cat <<'END'\n{REPORT}END\necho \"$@\" > \"$out/flags\"\n"
+    script = f'cat <<\'END\'\n{REPORT}END\necho "$@" > "$out/flags"\n'
     program = stand_in(tmp_path, script + 'echo compiled > "$out/${name}_edgetpu.tflite"\n')
     out = tmp_path / "deep" / "out"
     result = google.run(program, model, out, timeout_s=77, flags=["-m", "13"])

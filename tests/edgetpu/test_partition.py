@@ -1,7 +1,9 @@
 """The cut must be the one that Google's compiler makes, or every promise about a model is wrong."""
 
+import flatbuffers
 import numpy as np
 import pytest
+from flatbuffers.table import Table
 from litert_files import model_files
 
 from atoll.edgetpu.partition import Place, partition, place
@@ -29,6 +31,26 @@ def test_every_published_pair_is_cut_as_google_cut_it(shared):
         assert ours == [name for name in theirs if name != EDGETPU_OP], source.name
         checked += 1
     assert checked >= 18
+
+
+def test_the_runtime_of_every_published_file_is_enough_for_it(shared):
+    """A row that asks for a newer runtime than published files need would refuse good models."""
+    seen = set()
+    for source, compiled in pairs(shared):
+        runtime = _runtime(read_model(compiled))
+        graph = read_model(source).main
+        there, newest = partition(graph, min_runtime=runtime), partition(graph)
+        assert [v.target for v in there] == [v.target for v in newest], source.name
+        seen.add(runtime)
+    assert seen >= {12, 13, 14}
+
+
+def _runtime(compiled):
+    """The oldest runtime that a compiled file says it runs on: its package's first field."""
+    (payload,) = [op.custom_options for op in compiled.main.operators if op.custom_options][:1]
+    package = payload[payload.index(b"DWN1") - 4 :]
+    table = Table(package, flatbuffers.encode.Get(flatbuffers.packer.uoffset, package, 0))
+    return table.Get(flatbuffers.number_types.Int32Flags, table.Pos + table.Offset(4))
 
 
 def test_what_crosses_the_cut_is_what_crosses_googles(shared):

@@ -1,6 +1,7 @@
 """The table of operators decides what a user is told to change in a model."""
 
 import csv
+import itertools
 
 import ai_edge_litert.schema_py_generated as schema
 import numpy as np
@@ -70,7 +71,7 @@ def test_every_row_is_a_real_operator_and_its_ranges_meet():
         rows = sorted((rule.since, rule.until) for rule in RULES if rule.op == name)
         assert rows[-1][1] == NEWEST_RUNTIME
         assert all(OLDEST_RUNTIME <= since <= until for since, until in rows)
-        for (_, until), (since, _) in zip(rows, rows[1:], strict=False):
+        for (_, until), (since, _) in itertools.pairwise(rows):
             assert since == until + 1
 
 

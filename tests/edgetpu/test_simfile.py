@@ -8,7 +8,6 @@ from litert_files import random_inputs, run, runnable
 
 from atoll.edgetpu.partition import partition
 from atoll.edgetpu.simfile import SIM_OP, to_sim
-from atoll.edgetpu.verdict import Verdict
 from atoll.errors import CompilerError
 from atoll.tflite.graph import Model
 from atoll.tflite.reader import read_model
@@ -83,7 +82,7 @@ def test_the_same_model_gives_the_same_bytes(shared):
 def test_verdicts_that_cannot_run_as_one_part_are_refused(shared):
     """Mapped operators on both sides of a CPU operator need two parts."""
     model = read_model(shared / "models/v10/mobilenet_v1_0.25_128_quant.tflite")
-    verdicts: list[Verdict] = partition(model.main)
+    verdicts = partition(model.main)
     verdicts[5] = replace(verdicts[5], target="cpu")
     with pytest.raises(CompilerError, match="mapped operators must not need"):
         to_sim(model, verdicts)

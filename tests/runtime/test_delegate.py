@@ -9,6 +9,7 @@ import pytest
 from atoll.errors import CompilerError, DeviceError
 from atoll.runtime.delegate import PythonDelegate
 from atoll.tflite.graph import Model, Operator, Subgraph, Tensor
+from atoll.tflite.types import TYPES
 from atoll.tflite.writer import write_model
 
 
@@ -116,7 +117,7 @@ def test_the_users_interrupt_is_no_failed_kernel():
         delegate.failure()
 
 
-@pytest.mark.parametrize("dtype", ["INT8", "UINT8", "INT32", "INT64", "FLOAT32", "BOOL"])
+@pytest.mark.parametrize("dtype", [row.name for row in TYPES if row.dtype is not None])
 def test_tensors_have_their_types_and_shapes(dtype):
     """A kernel that reads bytes for floats gives nonsense."""
     seen = []

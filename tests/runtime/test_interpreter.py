@@ -128,7 +128,9 @@ def test_inputs_that_do_not_fit_are_named(small):
     right = np.zeros((1, 128, 128, 3), np.uint8)
     with Interpreter(small) as interpreter:
         for wrong in (right.astype(np.float32), right[0], right.view(np.int8)):
-            with pytest.raises(UsageError, match=r"'input' takes uint8 of shape \[1, 128, 128, 3\]"):
+            with pytest.raises(
+                UsageError, match=r"'input' takes uint8 of shape \[1, 128, 128, 3\]"
+            ):
                 interpreter.invoke(wrong)
         with pytest.raises(UsageError, match="1 input"):
             interpreter.invoke()

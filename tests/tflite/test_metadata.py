@@ -106,7 +106,7 @@ def test_an_empty_line_still_stands_for_a_class():
 def test_a_missing_or_huge_label_file_is_one_clear_line():
     """A few kilobytes of zip can hold gigabytes of zeros."""
     model = attach(plain(), CARD)
-    with pytest.raises(ModelError, match="no file 'labels.txt'"):
+    with pytest.raises(ModelError, match=r"no file 'labels\.txt'"):
         read_label_file(replace(model, trailer=b""))
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import atoll
+from atoll.version import __version__
 from atoll.build.measure import Measured, measure
 from atoll.build.network import Network, make_network, prove_transfer
 from atoll.build.report import document_of, pictures_of
@@ -27,7 +27,7 @@ from atoll.framework import quiet
 from atoll.quantize import calibration
 from atoll.quantize.post_training import quantize
 from atoll.report.page import write_report
-from atoll.runtime.model_input import PREPROCESSING_ENTRY
+from atoll.runtime.model_input import ENTRY
 from atoll.tflite.metadata import ImageMetadata, attach
 from atoll.tflite.writer import write_model
 from atoll.train.augment import find_augmentation
@@ -173,10 +173,10 @@ def _quantize(
         labels=data.classes,
         author="",
         license="",
-        version=f"atoll {atoll.__version__}",
+        version=f"atoll {__version__}",
     )
     recorded = json.dumps(preprocessing.to_json()).encode()
-    model = attach(model, card, extra={PREPROCESSING_ENTRY: recorded})
+    model = attach(model, card, extra={ENTRY: recorded})
     write_bytes(folder.path / "model_quant.tflite", write_model(model))
     return len(chosen)
 

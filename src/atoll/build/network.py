@@ -80,7 +80,8 @@ def make_network(settings: BuildSettings, photos: Sequence[Path]) -> Network:
         width, height = max(width, row.smallest), max(height, row.smallest)
     check_size(row, width, height)
     model = row.build((height, width, 3), alpha)
-    network = Network(row, alpha, row.preprocessing(width, height), model, True, "")
+    preprocessing = replace(row.preprocessing(width, height), resize=settings.resize)
+    network = Network(row, alpha, preprocessing, model, True, "")
     match settings.weights:
         case "none":
             pass
@@ -121,7 +122,7 @@ def prove_transfer(network: Network, pixels: np.ndarray) -> Network:
 def _from_tflite(settings: BuildSettings, path: Path) -> Network:
     backbone = None if settings.backbone == "auto" else settings.backbone
     transfer = from_tflite(path, backbone=backbone, size=settings.size)
-    preprocessing = transfer.preprocessing
+    preprocessing = replace(transfer.preprocessing, resize=settings.resize)
     check_size(transfer.row, preprocessing.width, preprocessing.height)
     return Network(
         row=transfer.row,

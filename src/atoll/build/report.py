@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import atoll
+from atoll.version import __version__
 
 if TYPE_CHECKING:
     from atoll.build.measure import Measured
@@ -33,7 +33,7 @@ def document_of(
 ) -> dict[str, Any]:
     """Everything that was done and found, as plain data."""
     return {
-        "atoll": atoll.__version__,
+        "atoll": __version__,
         "dataset": _dataset(data),
         "model": {
             "backbone": network.row.name,
@@ -88,7 +88,8 @@ def _dataset(data: Dataset) -> dict[str, Any]:
     counts = Counter((photo.label, photo.split) for photo in data.photos)
     splits = ("train", "val", "test")
     return {
-        "path": str(data.root),
+        "path": data.root.name,
+        "source": data.source,
         "classes": data.classes,
         "photos": {split: len(data.indices(split)) for split in splits},
         "per_class": {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from atoll.data.preprocessing import RESIZES
 from atoll.errors import UsageError, WeightsError
 from atoll.train.backbones import find_backbone
 from atoll.train.settings import TrainSettings
@@ -25,6 +26,7 @@ class BuildSettings:
         alpha: The width multiplier; None takes 1, or what `init_from` has.
         size: (width, height) of the input; None takes the backbone's, or `init_from`'s, or for
             tiny images their own.
+        resize: How a photo is made to fit, a key of RESIZES.
         weights: "auto" (imagenet where Keras publishes them), "imagenet", "none", or the path
             of a .keras file.
         init_from: A TFLite model whose weights are taken.
@@ -35,6 +37,7 @@ class BuildSettings:
     backbone: str = "auto"
     alpha: float | None = None
     size: tuple[int, int] | None = None
+    resize: str = "crop"
     weights: str = "auto"
     init_from: Path | None = None
     calibration: int = 200
@@ -43,6 +46,13 @@ class BuildSettings:
     def __post_init__(self) -> None:
         if self.backbone != "auto":
             find_backbone(self.backbone)
+        if self.resize not in RESIZES:
+            raise UsageError(
+                "--resize",
+                "there is no such way to resize",
+                received=self.resize,
+                fix=f"Choose one of: {', '.join(RESIZES)}",
+            )
         if not 1 <= self.calibration <= MOST_CALIBRATION:
             raise UsageError(
                 "--calibration",

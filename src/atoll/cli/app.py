@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-import atoll
+from atoll.version import __version__
 from atoll.cli.build import build
 from atoll.cli.classify import classify
 
@@ -26,7 +26,7 @@ for command in COMMANDS:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"atoll {atoll.__version__}")
+        typer.echo(f"atoll {__version__}")
         raise typer.Exit
 
 

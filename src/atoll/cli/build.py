@@ -46,6 +46,10 @@ def build(
         typer.Option(metavar="N or WxH", help="Input size in pixels.",
                      show_default="the backbone's"),
     ] = None,
+    resize: Annotated[
+        str,
+        typer.Option(help="crop (the photo's middle) or stretch (all of it, out of proportion)."),
+    ] = "crop",
     epochs: Annotated[
         int, typer.Option(help="Most epochs of the head's pass, or of the whole network.")
     ] = 40,
@@ -53,15 +57,16 @@ def build(
         int, typer.Option(help="Most epochs of the last blocks' pass; 0 leaves it out.")
     ] = 10,
     learning_rate: Annotated[
-        float | None,
-        typer.Option(help="Adam's; the last blocks get a tenth.",
-                     show_default="0.001, or 0.003 from nothing"),
-    ] = None,
+        float, typer.Option(help="Adam's; the last blocks get a tenth.")
+    ] = 0.003,
     batch_size: Annotated[int, typer.Option(help="Photos a step.")] = 32,
     augment: Annotated[
         str, typer.Option(help="photo, light (no mirroring), none, or auto: by the photos.")
     ] = "auto",
-    label_smoothing: Annotated[float, typer.Option(help="Share spread over all classes.")] = 0.1,
+    label_smoothing: Annotated[
+        float | None,
+        typer.Option(help="Share spread over all classes.", show_default="0, or 0.1 from nothing"),
+    ] = None,
     dropout: Annotated[float, typer.Option(help="Share of features left out in training.")] = 0.2,
     calibration: Annotated[
         int, typer.Option(help="Training photos that the quantisation sees.")
@@ -83,6 +88,7 @@ def build(
         backbone=backbone,
         alpha=alpha,
         size=_size(size),
+        resize=resize,
         weights=weights,
         init_from=init_from,
         calibration=calibration,

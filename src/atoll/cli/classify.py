@@ -47,12 +47,11 @@ def classify(
     results: list[dict[str, Any]] = []
     for path in photos:
         try:
-            photo = decode(path)
+            classes = classifier.top(path, top)
         except UnreadablePhoto as error:
             raise DatasetError(
                 path, "it must be a photo", received=error, fix="Name a JPEG or PNG file"
             ) from error
-        classes = classifier.top(photo, top)
         results.append(
             {
                 "photo": str(path),
@@ -62,7 +61,7 @@ def classify(
         if draw is not None:
             target = draw / f"{path.stem}.png"
             with replacing(target) as temporary:
-                label(photo, classes).save(temporary)
+                label(decode(path), classes).save(temporary)
             results[-1]["drawn"] = str(target)
         if not as_json:
             typer.echo(path)

@@ -36,6 +36,7 @@ class Dataset:
 
     Attributes:
         root: What the photos' paths start from.
+        source: The layout it was read from.
         classes: The classes' names, sorted: class i is the model's output i.
         photos: Every photo that is used.
         pixels: uint8 of shape (len(photos), height, width, 3), RGB; possibly mapped from a file.
@@ -46,6 +47,7 @@ class Dataset:
     """
 
     root: Path
+    source: str
     classes: list[str]
     photos: list[Photo]
     pixels: np.ndarray
@@ -117,6 +119,7 @@ def prepare(
         write_split(split_file, split.photos)
     return Dataset(
         root=found.root,
+        source=found.source,
         classes=sorted({photo.label for photo in split.photos}),
         photos=split.photos,
         pixels=pixels,
@@ -182,6 +185,7 @@ def _as_frozen(
     skipped = {entry for entry in (*unique.skipped, *new) if entry.path not in frozen}
     return Dataset(
         root=found.root,
+        source=found.source,
         classes=sorted({photo.label for photo in photos}),
         photos=photos,
         pixels=pixels,

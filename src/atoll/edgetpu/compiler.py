@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from atoll import __version__, files
+from atoll import files
 from atoll.edgetpu import google
 from atoll.edgetpu.oplog import count_operators, format_table
 from atoll.edgetpu.partition import partition
@@ -225,6 +226,6 @@ def _compiled(
 
 
 def _log(path: Path, output: Path, verdicts: list[Verdict]) -> str:
-    head = f"Atoll compiler version {__version__}, for the simulator\n"
+    head = f"Atoll compiler version {version('atoll')}, for the simulator\n"
     names = f"Input: {path.name}\nOutput: {output.name}\n\n"
     return head + names + format_table(count_operators(verdicts))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
-
 import numpy as np
 
+from atoll.data.arrays import read_pixels
 from atoll.data.labels import read_labels
 from atoll.errors import ModelError
 from atoll.evaluate.predict import predict
@@ -16,7 +15,7 @@ from atoll.tflite.metadata import read_label_file
 from atoll.tflite.reader import read_model
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from pathlib import Path
 
 # What a RUN holds, the best to run first.
 _IN_RUN = ("model_quant_sim.tflite", "model_quant.tflite")
@@ -44,22 +43,23 @@ class Classifier:
         self._interpreter = Interpreter(path, device=device)
         self.device = self._interpreter.device
 
-    def top(self, photo: Image.Image, count: int) -> list[tuple[str, float]]:
+    def top(self, photo: Path, count: int) -> list[tuple[str, float]]:
         """The classes with the highest scores.
 
         Args:
-            photo: An RGB image of any size.
+            photo: A photo's file.
             count: How many.
 
         Returns:
             (label, score) pairs, best first; a class without a label is named by its number.
+
+        Raises:
+            UnreadablePhoto: The file is no photo.
         """
-        scores = predict(self._interpreter, self.preprocessing, self._pixels(photo))[0]
+        pixels = read_pixels(photo, self.preprocessing)
+        scores = predict(self._interpreter, self.preprocessing, pixels[None])[0]
         order = np.argsort(-scores, kind="stable")[:count]
         return [(self._name(int(i)), float(scores[i])) for i in order]
-
-    def _pixels(self, photo: Image.Image) -> np.ndarray:
-        return self.preprocessing.pixels(photo)[None]
 
     def _name(self, index: int) -> str:
         known = index < len(self.labels) and self.labels[index]

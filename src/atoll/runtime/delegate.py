@@ -12,7 +12,7 @@ import numpy as np
 
 from atoll.errors import AtollError, DeviceError
 from atoll.runtime import litert_structs as lite
-from atoll.tflite.types import BY_CODE
+from atoll.tflite.types import BY_NAME
 
 # Fills the outputs from the inputs: arrays over LiteRT's own memory, valid during the call.
 Kernel = Callable[[Sequence[np.ndarray], Sequence[np.ndarray]], None]
@@ -207,7 +207,7 @@ class _Claimed:
 
 
 def _array(tensor: lite.LiteTensor) -> np.ndarray:
-    dtype = BY_CODE[tensor.type].dtype
+    dtype = BY_NAME[lite.TYPE_NAMES[tensor.type]].dtype
     raw = (c.c_char * tensor.bytes).from_address(tensor.data)
     return np.frombuffer(raw, dtype).reshape(lite.integers(tensor.dims))
 
@@ -217,7 +217,7 @@ def _check_layout(context: lite.Context, index: int) -> None:
     if not 0 <= index < context.tensors_size:
         raise _unknown_layout(f"tensor {index} of {context.tensors_size}")
     tensor = context.tensors[index]
-    kind = BY_CODE.get(tensor.type)
+    kind = BY_NAME.get(lite.TYPE_NAMES.get(tensor.type, ""))
     if kind is None or kind.dtype is None or not tensor.dims:
         raise _unknown_layout(f"a tensor of type {tensor.type}")
     rank = tensor.dims.contents.size

@@ -10,6 +10,7 @@ import numpy as np
 from atoll.errors import UsageError
 from atoll.runtime.devices import ModelFile, open_on
 from atoll.runtime.litert import LITERT_ERRORS, failure_of
+from atoll.runtime.soundness import check_sound
 from atoll.tflite.reader import parse_model, read_content
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Interpreter:
         self._name: object = "model" if isinstance(source, bytes) else source
         content = source if isinstance(source, bytes) else read_content(source)
         self.model = parse_model(content, self._name)
+        check_sound(self.model, self._name)
         file = ModelFile(content, self.model, self._name)
         chosen, session = open_on(device, file, threads)
         self._session: Session | None = session

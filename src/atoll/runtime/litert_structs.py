@@ -12,6 +12,29 @@ from typing import Any
 POINTER = c.c_void_p
 OK, ERROR = 0, 1
 
+# TfLiteType: LiteRT numbers its types otherwise than the file does.
+TYPE_NAMES = {
+    1: "FLOAT32",
+    2: "INT32",
+    3: "UINT8",
+    4: "INT64",
+    5: "STRING",
+    6: "BOOL",
+    7: "INT16",
+    8: "COMPLEX64",
+    9: "INT8",
+    10: "FLOAT16",
+    11: "FLOAT64",
+    12: "COMPLEX128",
+    13: "UINT64",
+    14: "RESOURCE",
+    15: "VARIANT",
+    16: "UINT32",
+    17: "UINT16",
+    18: "INT4",
+    19: "BFLOAT16",
+}
+
 # TfLiteDelegateFlags: the delegate also takes graphs with tensors of dynamic size.
 ALLOW_DYNAMIC_TENSORS = 1
 

@@ -124,17 +124,10 @@ def _sized(
     tensor: Tensor, mean: Sequence[float], std: Sequence[float], source: object
 ) -> Preprocessing:
     _, height, width, _ = tensor.shape
-    return Preprocessing.from_json(
-        {
-            "width": width,
-            "height": height,
-            "mean": _three(mean),
-            "std": _three(std),
-            "channel_order": "rgb",
-            "resize": "stretch",
-        },
-        source,
-    )
+    usual = Preprocessing(width, height, (0.0,) * 3, (1.0,) * 3)
+    # Through its own reading, which checks the numbers.
+    document = usual.to_json() | {"mean": _three(mean), "std": _three(std)}
+    return Preprocessing.from_json(document, source)
 
 
 def _three(values: Sequence[float]) -> list[float]:

@@ -10,6 +10,7 @@ from atoll.edgetpu.simfile import SIM_OP
 from atoll.errors import ModelError
 from atoll.runtime.delegate import PythonDelegate
 from atoll.runtime.litert import open_litert
+from atoll.runtime.soundness import check_sound
 from atoll.tflite.reader import parse_model
 
 if TYPE_CHECKING:
@@ -35,8 +36,9 @@ def simulator(threads: int | None, kernels: str) -> PythonDelegate:
 def _kernel(payload: bytes, threads: int | None, kernels: str) -> Kernel:
     """A kernel from a payload, which is a whole TFLite file. Raises ModelError."""
     source = f"{SIM_OP}'s payload"
-    graph = parse_model(payload, source).main
-    if any(op.custom_name == SIM_OP for op in graph.operators):
+    model = parse_model(payload, source)
+    check_sound(model, source)
+    if any(op.custom_name == SIM_OP for op in model.main.operators):
         raise ModelError(
             source,
             "it must not be compiled itself",

@@ -14,10 +14,11 @@ class TrainSettings:
     Attributes:
         epochs: The most epochs of the main pass: the head's, or the whole network's.
         tail_epochs: The most epochs of the last blocks' pass; 0 leaves it out.
-        learning_rate: Of the head's pass; the last blocks get a tenth. None: 0.001 for a head,
-            0.003 for a network trained whole.
+        learning_rate: Adam's, of the head's pass or the whole network's; the last blocks get a
+            tenth.
         batch_size: Photos a step.
-        label_smoothing: How much of the target is spread over all classes.
+        label_smoothing: How much of the target is spread over all classes. None: nothing for a
+            pretrained network, a tenth for one trained whole.
         dropout: How much of the feature vector is left out while training.
         augment: A key of AUGMENTATIONS, or "auto" to look at the photos.
         seed: Everything that is left to chance follows from it.
@@ -25,9 +26,9 @@ class TrainSettings:
 
     epochs: int = 40
     tail_epochs: int = 10
-    learning_rate: float | None = None
+    learning_rate: float = 0.003
     batch_size: int = 32
-    label_smoothing: float = 0.1
+    label_smoothing: float | None = None
     dropout: float = 0.2
     augment: str = "auto"
     seed: int = 0
@@ -38,10 +39,10 @@ class TrainSettings:
             ("--tail-epochs", self.tail_epochs, 0 <= self.tail_epochs <= 10_000, "0 to 10000"),
             ("--batch-size", self.batch_size, 1 <= self.batch_size <= 4096, "1 to 4096"),
             ("--dropout", self.dropout, 0 <= self.dropout < 1, "from 0 to below 1"),
-            ("--label-smoothing", self.label_smoothing, 0 <= self.label_smoothing < 1,
-             "from 0 to below 1"),
-            ("--learning-rate", self.learning_rate,
-             self.learning_rate is None or 0 < self.learning_rate <= 1, "above 0, 1 at most"),
+            ("--label-smoothing", self.label_smoothing,
+             self.label_smoothing is None or 0 <= self.label_smoothing < 1, "from 0 to below 1"),
+            ("--learning-rate", self.learning_rate, 0 < self.learning_rate <= 1,
+             "above 0, 1 at most"),
             ("--seed", self.seed, 0 <= self.seed < 2**32, "0 to 4294967295"),
         )  # fmt: skip
         for flag, value, holds, rule in checks:

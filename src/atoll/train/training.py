@@ -143,27 +143,22 @@ class _Job:
         )
 
     def fit(
-        self, name: str, model: Any, examples: tuple[Examples, Examples], epochs: int,
-        learning_rate: float, patience: int,
-    ) -> Fitted:  # fmt: skip
+        self, schedule: Schedule, model: Any, examples: tuple[Examples, Examples]
+    ) -> Fitted:
         """Runs one pass, keeping epochs.csv and TensorBoard's files up to date."""
-        settings = self.settings
-        schedule = Schedule(
-            name, epochs, learning_rate, settings.batch_size, patience, settings.label_smoothing
-        )
 
         def on_epoch(fitted: Fitted) -> None:
             write_epochs(self.run / "epochs.csv", [*self.finished, *fitted.epochs])
 
-        board = keras().callbacks.TensorBoard(str(self.run / "tensorboard" / name))
-        self.progress.start(_TITLES[name])
+        board = keras().callbacks.TensorBoard(str(self.run / "tensorboard" / schedule.name))
+        self.progress.start(_TITLES[schedule.name])
         fitted = fit(
             model,
             schedule,
             *examples,
             classes=len(self.dataset.classes),
-            seed=settings.seed,
-            state=self.run / "training" / f"{name}.npz",
+            seed=self.settings.seed,
+            state=self.run / "training" / f"{schedule.name}.npz",
             progress=self.progress,
             on_epoch=on_epoch,
             callbacks=[board],
@@ -174,7 +169,7 @@ class _Job:
 
 def _fine_tune(job: _Job) -> dict[str, Fitted]:
     settings = job.settings
-    rate = settings.learning_rate or 1e-3
+    rate, smoothing = settings.learning_rate, settings.label_smoothing or 0.0
     job.network.trainable = False
     cut = job.network.get_layer(job.row.cut).output
     outputs = {"head": job.pooled} | ({"tail": cut} if settings.tail_epochs else {})
@@ -182,7 +177,8 @@ def _fine_tune(job: _Job) -> dict[str, Fitted]:
 
     inputs = keras().Input(job.pooled.shape[1:])
     head = keras().Model(inputs, job.head(inputs))
-    passes = {"head": job.fit("head", head, cached["head"], settings.epochs, rate, patience=8)}
+    schedule = Schedule("head", settings.epochs, rate, settings.batch_size, 8, smoothing)
+    passes = {"head": job.fit(schedule, head, cached["head"])}
     if not settings.tail_epochs:
         return passes
 
@@ -190,8 +186,9 @@ def _fine_tune(job: _Job) -> dict[str, Fitted]:
     for layer in tail.layers:
         # A few photos say little about a layer's statistics: those it came with are kept.
         layer.trainable = type(layer).__name__ != "BatchNormalization"
-    before, loss = tail.get_weights(), _loss(tail, cached["tail"][1], settings.label_smoothing)
-    fitted = job.fit("tail", tail, cached["tail"], settings.tail_epochs, rate / 10, patience=4)
+    before, loss = tail.get_weights(), _loss(tail, cached["tail"][1], smoothing)
+    schedule = Schedule("tail", settings.tail_epochs, rate / 10, settings.batch_size, 4, smoothing)
+    fitted = job.fit(schedule, tail, cached["tail"])
     if min(epoch.val_loss for epoch in fitted.epochs) >= loss:
         tail.set_weights(before)
         fitted.best = -1
@@ -252,11 +249,16 @@ def _train_whole(job: _Job) -> Fitted:
     def plain(some: np.ndarray, epoch: int) -> np.ndarray:
         return job.preprocessing.normalize(pixels[job.val[some]])
 
-    rate = settings.learning_rate or 3e-3
-    patience = max(8, settings.epochs // 3)
-    return job.fit(
-        "whole", job.classifier, job.examples(view, plain), settings.epochs, rate, patience
+    smoothing = 0.1 if settings.label_smoothing is None else settings.label_smoothing
+    schedule = Schedule(
+        name="whole",
+        epochs=settings.epochs,
+        learning_rate=settings.learning_rate,
+        batch_size=settings.batch_size,
+        patience=max(8, settings.epochs // 3),
+        label_smoothing=smoothing,
     )
+    return job.fit(schedule, job.classifier, job.examples(view, plain))
 
 
 def _loss(model: Any, examples: Examples, label_smoothing: float) -> float:

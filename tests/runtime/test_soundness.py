@@ -1,0 +1,74 @@
+"""Files that would end the whole process must be refused before LiteRT sees them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from litert_files import model_files
+
+from atoll import Interpreter
+from atoll.errors import ModelError
+from atoll.runtime.soundness import check_sound
+from atoll.tflite.graph import Model, Quantization
+from atoll.tflite.reader import read_model
+from atoll.tflite.writer import write_model
+
+
+@pytest.fixture
+def lstm(shared) -> Model:
+    return read_model(shared / "models/v13/keras_lstm_mnist_ptq.tflite")
+
+
+def changed(model: Model, index: int, **changes) -> Model:
+    model.main.tensors[index] = replace(model.main.tensors[index], **changes)
+    return model
+
+
+def test_published_models_are_sound(shared):
+    """A rule that is too strict would refuse a good model."""
+    for path in model_files(shared):
+        check_sound(read_model(path), path)
+
+
+@pytest.mark.parametrize("device", ["cpu", "sim"])
+@pytest.mark.parametrize(
+    ("scale", "zero_point", "rule"),
+    [
+        (float("nan"), 0, "above 0"),
+        (float("inf"), 0, "above 0"),
+        (-1.0, 0, "above 0"),
+        (0.0, 0, "above 0"),
+        (1.0, 2**31 - 1, "zero point"),
+        (1.0, -(2**31), "zero point"),
+    ],
+)
+def test_impossible_scales_are_refused(lstm, device, scale, zero_point, rule):
+    """Each of these crashes LiteRT in its preparation."""
+    quantization = Quantization(np.float32([scale]), np.int64([zero_point]))
+    data = write_model(changed(lstm, lstm.main.inputs[0], quantization=quantization))
+    with pytest.raises(ModelError, match=rule):
+        Interpreter(data, device)
+
+
+def test_a_channel_of_zeros_may_have_no_scale(lstm):
+    """Converters write 0 for it, and LiteRT runs it."""
+    weights = next(i for i, t in enumerate(lstm.main.tensors) if t.name.endswith("output/MatMul"))
+    scale = np.full(10, 0.01, np.float32)
+    scale[3] = 0
+    quantization = Quantization(scale, np.zeros(10, np.int64), axis=0)
+    check_sound(changed(lstm, weights, quantization=quantization), "m")
+
+
+@pytest.mark.parametrize("device", ["cpu", "sim"])
+def test_weights_that_are_nowhere_are_refused(lstm, device):
+    """An operator that reads what nobody wrote reads at address 0."""
+    index = lstm.main.operators[1].inputs[12]
+    with pytest.raises(ModelError, match="computed before it"):
+        Interpreter(write_model(changed(lstm, index, data=None)), device)
+
+
+def test_operators_out_of_order_are_refused(lstm):
+    """They would read memory of another time."""
+    lstm.main.operators.reverse()
+    with pytest.raises(ModelError, match="computed before it"):
+        check_sound(lstm, "m")
