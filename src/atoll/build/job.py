@@ -11,7 +11,6 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from atoll.version import __version__
 from atoll.build.measure import Measured, measure
 from atoll.build.network import Network, make_network, prove_transfer
 from atoll.build.report import document_of, pictures_of
@@ -32,6 +31,7 @@ from atoll.tflite.metadata import ImageMetadata, attach
 from atoll.tflite.writer import write_model
 from atoll.train.augment import find_augmentation
 from atoll.train.training import Trained, train
+from atoll.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

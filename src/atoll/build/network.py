@@ -142,6 +142,6 @@ def _common_size(photos: Sequence[Path]) -> tuple[int, int]:
         try:
             with Image.open(path, formats=FORMATS) as image:
                 sizes[image.size] += 1
-        except Exception:  # noqa: S112  Pillow raises what it likes; decoding will say it properly
+        except Exception:
             continue
     return max(sizes, key=lambda size: (sizes[size], size)) if sizes else (_TINY + 1, _TINY + 1)

@@ -21,7 +21,7 @@ FILES = {
     "report.html": "the report, one self-contained page",
     "report.json": "the same figures for programs",
     "model.keras": "the trained network, in float",
-    "model_quant.tflite": "the 8-bit model: input and output uint8, labels and preprocessing inside",
+    "model_quant.tflite": "the 8-bit model: uint8 in and out, labels and preprocessing inside",
     "model_quant_edgetpu.tflite": "the compiled model, for the Edge TPU",
     "model_quant_sim.tflite": "the model as it is cut for the Edge TPU, for the simulator",
     "model_quant_sim.log": "what happens to each operator",

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from atoll.version import __version__
 from atoll.cli.build import build
 from atoll.cli.classify import classify
+from atoll.version import __version__
 
 app = typer.Typer(
     name="atoll",
@@ -34,7 +34,9 @@ def _print_version(wanted: bool) -> None:
 def _root(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """The open toolchain for the Coral Edge TPU: photos in, a measured model out."""

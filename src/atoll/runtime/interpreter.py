@@ -54,6 +54,7 @@ class Interpreter:
         model: The graph and metadata of the file.
         inputs: What it takes, in order.
         outputs: What it gives, in order.
+        name: The file, or "model" where bytes were given: what messages speak of.
         device: The name of the device it runs on.
 
     Raises:
@@ -77,11 +78,11 @@ class Interpreter:
             raise UsageError(
                 "threads", "there must be at least 1", received=threads, fix="Leave it out"
             )
-        self._name: object = "model" if isinstance(source, bytes) else source
+        self.name: object = "model" if isinstance(source, bytes) else source
         content = source if isinstance(source, bytes) else read_content(source)
-        self.model = parse_model(content, self._name)
-        check_sound(self.model, self._name)
-        file = ModelFile(content, self.model, self._name)
+        self.model = parse_model(content, self.name)
+        check_sound(self.model, self.name)
+        file = ModelFile(content, self.model, self.name)
         chosen, session = open_on(device, file, threads)
         self._session: Session | None = session
         self.device = chosen.name
@@ -116,7 +117,7 @@ class Interpreter:
             litert.invoke()
             return [litert.get_tensor(index) for index in self._output_indices]
         except LITERT_ERRORS as error:
-            raise failure_of(session.delegate, self._name, error) from None
+            raise failure_of(session.delegate, self.name, error) from None
 
     def close(self) -> None:
         """Gives its memory back; it cannot be called after that."""
@@ -136,14 +137,14 @@ class Interpreter:
     def _open_session(self) -> Session:
         if self._session is None:
             raise UsageError(
-                self._name, "the interpreter must be open", received="closed", fix="Open a new one"
+                self.name, "the interpreter must be open", received="closed", fix="Open a new one"
             )
         return self._session
 
     def _check(self, arrays: tuple[np.ndarray, ...]) -> None:
         if len(arrays) != len(self.inputs):
             raise UsageError(
-                self._name,
+                self.name,
                 f"the model takes {len(self.inputs)} input(s)",
                 received=len(arrays),
                 fix="Give one array for each",
@@ -151,7 +152,7 @@ class Interpreter:
         for info, array in zip(self.inputs, arrays, strict=True):
             if array.dtype != info.dtype or array.shape != info.shape:
                 raise UsageError(
-                    self._name,
+                    self.name,
                     f"input {info.name!r} takes {info.dtype} of shape {list(info.shape)}",
                     received=f"{array.dtype} of shape {list(array.shape)}",
                     fix="Resize and quantise it first",

@@ -86,7 +86,7 @@ def view(pixels: np.ndarray, augmentation: Augmentation, rng: np.random.Generato
     brightness, contrast = 1.0 + rng.uniform(-augmentation.light, augmentation.light, 2)
     levels = (np.arange(256) - 128.0) * contrast + 128.0 * brightness
     table = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
-    return table[np.asarray(image)]
+    return np.take(table, np.asarray(image))
 
 
 def view_of(

@@ -32,7 +32,7 @@ class Schedule:
     Attributes:
         name: "head", "tail" or "whole".
         epochs: The most epochs.
-        learning_rate: Adam's, at the start; it falls to 0 along a half cosine.
+        learning_rate: Adam's, reached after one epoch; it then falls to 0 along a half cosine.
         batch_size: Photos a step.
         patience: Epochs without a lower validation loss before it stops.
         label_smoothing: How much of the target is spread over all classes.
@@ -48,14 +48,14 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One line of epochs.csv."""
+    """One line of epochs.csv; a pass with no validation has none of its figures."""
 
     phase: str
     epoch: int
     loss: float
     accuracy: float
-    val_loss: float
-    val_accuracy: float
+    val_loss: float | None
+    val_accuracy: float | None
     seconds: float
 
 
@@ -98,7 +98,7 @@ def fit(
     model: Any,
     schedule: Schedule,
     train: Examples,
-    validation: Examples,
+    validation: Examples | None,
     *,
     classes: int,
     seed: int,
@@ -113,7 +113,8 @@ def fit(
         model: A keras.Model that ends in probabilities. It is left with its best weights.
         schedule: The knobs.
         train: What it learns from.
-        validation: What it is measured with after every epoch.
+        validation: What it is measured with after every epoch; None trains all epochs and keeps
+            the last.
         classes: How many classes.
         seed: The order of the examples follows from it and the epoch.
         state: The file that holds everything needed to go on.
@@ -133,6 +134,7 @@ def fit(
     fitted = kept.load()
     if fitted.epochs:
         progress.note(f"Going on after epoch {len(fitted.epochs)} of the {schedule.name} pass.")
+    held = None if validation is None else _batches(validation, classes, 64, seed=None)
     began = time.perf_counter()
 
     def step_done(batch: int, logs: dict[str, float]) -> None:
@@ -142,17 +144,28 @@ def fit(
     def epoch_done(epoch: int, logs: dict[str, float]) -> None:
         nonlocal began
         now = time.perf_counter()
-        numbers = (logs[key] for key in ("loss", "accuracy", "val_loss", "val_accuracy"))
-        fitted.epochs.append(Epoch(schedule.name, epoch + 1, *numbers, seconds=now - began))
-        if not np.isfinite([fitted.epochs[-1].loss, fitted.epochs[-1].val_loss]).all():
+        fitted.epochs.append(
+            Epoch(
+                phase=schedule.name,
+                epoch=epoch + 1,
+                loss=logs["loss"],
+                accuracy=logs["accuracy"],
+                val_loss=logs.get("val_loss"),
+                val_accuracy=logs.get("val_accuracy"),
+                seconds=now - began,
+            )
+        )
+        losses = np.array(
+            [row.loss if held is None else row.val_loss for row in fitted.epochs], np.float64
+        )
+        if not np.isfinite([logs["loss"], losses[-1]]).all():
             raise TrainingError(
                 f"epoch {epoch + 1} of the {schedule.name} pass",
                 "the loss must stay a number",
-                received=fitted.epochs[-1].loss,
+                received=logs["loss"],
                 fix="Choose a smaller --learning-rate, or other weights",
             )
-        losses = [row.val_loss for row in fitted.epochs]
-        improved = int(np.argmin(losses)) == epoch
+        improved = held is None or int(losses.argmin()) == epoch
         if improved:
             fitted.best = epoch
         waited = epoch - fitted.best
@@ -165,7 +178,7 @@ def fit(
     if not fitted.finished:
         model.fit(
             _batches(train, classes, schedule.batch_size, seed, first_epoch=len(fitted.epochs)),
-            validation_data=_batches(validation, classes, 64, seed=None),
+            validation_data=held,
             initial_epoch=len(fitted.epochs),
             epochs=schedule.epochs,
             shuffle=False,
@@ -182,8 +195,12 @@ def fit(
 
 
 def _compile(model: Any, schedule: Schedule, steps: int) -> None:
+    # Adam's first steps are as long as its rate whatever the gradient: trained weights would jump.
     rate = keras().optimizers.schedules.CosineDecay(
-        schedule.learning_rate, decay_steps=schedule.epochs * steps
+        0.0,
+        decay_steps=max(1, (schedule.epochs - 1) * steps),
+        warmup_target=schedule.learning_rate,
+        warmup_steps=steps,
     )
     optimizer = keras().optimizers.Adam(rate)
     model.compile(

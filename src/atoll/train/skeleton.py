@@ -111,8 +111,11 @@ def of_keras(model: Any) -> list[Bone]:
     builder = _Builder()
     for tensor in model.inputs:
         builder.add(id(tensor), "input", (), (), None)
-    nodes = [node for depth in sorted(model._nodes_by_depth, reverse=True)
-             for node in model._nodes_by_depth[depth]]
+    nodes = [
+        node
+        for depth in sorted(model._nodes_by_depth, reverse=True)
+        for node in model._nodes_by_depth[depth]
+    ]
     for node in nodes:
         inputs = builder.sources([id(tensor) for tensor in node.input_tensors])
         if not inputs:
@@ -134,7 +137,11 @@ def _keras_kind(layer: Any, inputs: Ports) -> tuple[str, tuple[Any, ...]]:
     if name == "DepthwiseConv2D":
         height, width, depth, multiplier = layer.kernel.shape
         return "depthwise", (
-            height, width, depth * multiplier, *layer.strides, *layer.dilation_rate
+            height,
+            width,
+            depth * multiplier,
+            *layer.strides,
+            *layer.dilation_rate,
         )
     if name == "Dense":
         return "dense", tuple(layer.kernel.shape)

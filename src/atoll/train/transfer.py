@@ -167,9 +167,7 @@ def check_agreement(transfer: Transfer, among_five: float) -> None:
         )
 
 
-def _candidates(
-    bones: list[skeleton.Bone], path: Path, backbone: str | None
-) -> list[Backbone]:
+def _candidates(bones: list[skeleton.Bone], path: Path, backbone: str | None) -> list[Backbone]:
     if backbone is not None:
         return [BACKBONES[backbone]]
     have = _counts(bones)
