@@ -51,8 +51,11 @@ def build(
         typer.Option(help="crop (the photo's middle) or stretch (all of it, out of proportion)."),
     ] = "crop",
     epochs: Annotated[
-        int, typer.Option(help="Most epochs of the head's pass, or of the whole network.")
-    ] = 40,
+        int | None,
+        typer.Option(
+            help="Most epochs of the main pass.", show_default="40 for a head, 20 from nothing"
+        ),
+    ] = None,
     tail_epochs: Annotated[
         int, typer.Option(help="Most epochs of the last blocks' pass; 0 leaves it out.")
     ] = 10,

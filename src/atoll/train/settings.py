@@ -12,7 +12,7 @@ class TrainSettings:
     """The knobs of a training run.
 
     Attributes:
-        epochs: The most epochs of the main pass: the head's, or the whole network's.
+        epochs: The most epochs of the main pass. None: 40 for a head, 20 for a whole network.
         tail_epochs: The most epochs of the last blocks' pass; 0 leaves it out.
         learning_rate: Adam's, of the head's pass or the whole network's; the last blocks get a
             tenth.
@@ -24,7 +24,7 @@ class TrainSettings:
         seed: Everything that is left to chance follows from it.
     """
 
-    epochs: int = 40
+    epochs: int | None = None
     tail_epochs: int = 10
     learning_rate: float = 0.003
     batch_size: int = 32
@@ -35,7 +35,7 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         checks = (
-            ("--epochs", self.epochs, 1 <= self.epochs <= 10_000, "1 to 10000"),
+            ("--epochs", self.epochs, self.epochs is None or 1 <= self.epochs <= 10_000, "1 to 10000"),
             ("--tail-epochs", self.tail_epochs, 0 <= self.tail_epochs <= 10_000, "0 to 10000"),
             ("--batch-size", self.batch_size, 1 <= self.batch_size <= 4096, "1 to 4096"),
             ("--dropout", self.dropout, 0 <= self.dropout < 1, "from 0 to below 1"),

@@ -190,7 +190,7 @@ def _fine_tune(job: _Job) -> dict[str, Fitted]:
 
     inputs = keras().Input(job.pooled.shape[1:])
     head = keras().Model(inputs, job.head(inputs))
-    schedule = Schedule("head", settings.epochs, rate, settings.batch_size, 8, smoothing)
+    schedule = Schedule("head", settings.epochs or 40, rate, settings.batch_size, 8, smoothing)
     with job.penalised_head(cached["head"][0]):
         passes = {"head": job.fit(schedule, head, cached["head"])}
     if settings.tail_epochs:
@@ -300,13 +300,14 @@ def _train_whole(job: _Job) -> Fitted:
     def plain(some: np.ndarray, epoch: int) -> np.ndarray:
         return job.preprocessing.normalize(pixels[job.val[some]])
 
+    epochs = settings.epochs or 20
     smoothing = 0.1 if settings.label_smoothing is None else settings.label_smoothing
     schedule = Schedule(
         name="whole",
-        epochs=settings.epochs,
+        epochs=epochs,
         learning_rate=settings.learning_rate,
         batch_size=settings.batch_size,
-        patience=max(8, settings.epochs // 3),
+        patience=max(8, epochs // 3),
         label_smoothing=smoothing,
     )
     return job.fit(schedule, job.classifier, job.examples(view, plain))

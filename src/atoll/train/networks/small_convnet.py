@@ -8,7 +8,7 @@ from atoll.framework import keras
 
 # (filters, stride) of each 3x3 convolution. The early strides keep it fast on a CPU; no filter
 # count exceeds 128, so all weights stay in the chip's cache.
-_LAYERS = ((32, 1), (64, 2), (64, 1), (128, 2), (128, 1), (128, 2))
+_LAYERS = ((32, 1), (48, 2), (64, 1), (96, 2), (128, 1), (128, 2))
 
 
 def build(shape: tuple[int, int, int], alpha: float) -> Any:

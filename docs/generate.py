@@ -1,0 +1,277 @@
+"""The parts of the documentation that are tables of the code: made from the code, never by hand.
+
+Usage: python docs/generate.py          writes them
+       python docs/generate.py --check  writes nothing, and exits with 1 where one is out of date
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+import typing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from atoll.build.run_folder import FILES
+from atoll.cli.app import app
+from atoll.edgetpu import rules, verdict
+from atoll.files import write_text
+from atoll.runtime.devices import DEVICES
+from atoll.train.augment import AUGMENTATIONS
+from atoll.train.backbones import BACKBONES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+DOCS = Path(__file__).resolve().parent
+
+_MADE = "<!-- Made by docs/generate.py from the code: change it there. -->\n\n"
+_METAVARS = {Path: "PATH", str: "TEXT", int: "N", float: "X"}
+
+_CLI = """# The command line
+
+| exit status | means |
+|---|---|
+| 0 | done |
+| 2 | bad input or usage: one line that names the thing, the rule, what was received and the fix |
+| 130 | stopped with Ctrl-C |
+| 141 | whoever read the output went away |
+
+Progress goes to standard error: a bar with the time left on a terminal, plain lines elsewhere.
+Results go to standard output; with `--json` they are one JSON document.
+
+`atoll --version` prints the version, `atoll COMMAND --help` what follows here.
+"""
+
+_BACKBONES = """# Backbones
+
+The networks that `atoll build --backbone` takes. `auto` chooses `small_convnet` where most
+photos are at most 64 pixels a side, and `mobilenet_v2` otherwise. A statement about the Edge TPU
+has its source in brackets; no Edge TPU was used here.
+
+Every network ends in an average over the plane, a dropout (while training) and one dense layer
+with a softmax. How a photo becomes its input, and what the passes train, is told in
+[Training](training.md).
+"""
+
+_OPERATIONS = f"""# Operators
+
+Which TFLite operators Atoll takes the Edge TPU to run. The tables are the ones that the program
+itself reads ([how they are used](architecture.md#how-to-add-an-operator-rule)); what they lead to
+was held against published pairs of models, source and compiled: on all 18 compared, the operators
+that stay on the CPU are those that Google's compiler left there (measured).
+
+Google's compiler is closed. A rule here is what the vendor's documents and published files say,
+not what its code does: another model may show one to be wrong.
+
+## The cut
+
+An operator is mapped if the tables allow it and it needs nothing that a CPU operator computes
+from mapped ones. So the mapped part is one piece; what comes behind the first operator that
+stays on the CPU stays there too, unless it hangs on another branch. Operators that must run on
+the CPU at the very beginning do not end the mapped part. An operator that is supported and still
+left out has the status `{verdict.SECOND_SUBGRAPH}`.
+"""
+
+
+def cli() -> str:
+    """Every command with its arguments and options."""
+    return _CLI + "".join(
+        _command(command.name, command.callback) for command in app.registered_commands
+    )
+
+
+def backbones() -> str:
+    """The table of backbones."""
+    rows = (
+        (
+            f"`{row.name}`",
+            row.size,
+            f"{row.smallest} to 1024" + (f", by {row.multiple}" if row.multiple > 1 else ""),
+            ", ".join(f"{alpha:g}" for alpha in row.alphas),
+            "Keras" if row.application else "none",
+            f"({', '.join(f'{v:g}' for v in row.mean)}) / ({', '.join(f'{v:g}' for v in row.std)})"
+            f" {row.channel_order.upper()}",
+            f"`{row.cut}`" if row.cut else "trained whole",
+            row.edgetpu,
+        )
+        for row in BACKBONES.values()
+    )
+    heads = (
+        "backbone",
+        "input",
+        "sizes",
+        "`--alpha`",
+        "ImageNet weights",
+        "mean / std, channels",
+        "last blocks start at",
+        "on the Edge TPU",
+    )
+    return f"{_BACKBONES}\n{_table(heads, rows)}"
+
+
+def operations() -> str:
+    """The rules of the Edge TPU: what holds for all operators, and each operator's own."""
+    everywhere = "".join(f"- {_sentence(test)}\n" for test in (*rules.TYPES, *rules.GENERAL))
+    rows = (
+        (
+            f"`{rule.op}`",
+            f"{rule.since} to {rule.until}",
+            " ".join(map(_sentence, rule.constraints)),
+            rule.source,
+        )
+        for rule in rules.RULES
+    )
+    table = _table(("operator", "runtime", "what must hold besides", "source"), rows)
+    words = "".join(
+        f"- {value}\n"
+        for name, value in vars(verdict).items()
+        if name.isupper() and isinstance(value, str)
+    )
+    return (
+        f"{_OPERATIONS}\n## What must hold for every operator\n\n{everywhere}"
+        f"\n## Operator by operator\n\nA runtime is a version of the Edge TPU's driver, "
+        f"{rules.OLDEST_RUNTIME} to {rules.NEWEST_RUNTIME}.\n\n{table}"
+        f"\n## Statuses\n\nIn the words of Google's compiler, version 16, so that a search finds "
+        f"them:\n\n{words}"
+    )
+
+
+def run_files() -> str:
+    """What a finished RUN holds."""
+    return _table(("file", "what it is"), ((f"`{name}`", what) for name, what in FILES.items()))
+
+
+def devices() -> str:
+    """The devices there are."""
+    return _table(("device", "what it is"), ((f"`{d.name}`", d.what) for d in DEVICES.values()))
+
+
+def augmentations() -> str:
+    """How far an augmented view may stray."""
+    heads = ("`--augment`", "crop keeps", "proportions", "mirrored", "brightness, contrast")
+    rows = (
+        (f"`{name}`", "all", "kept", "no", "kept")
+        if how is None
+        else (
+            f"`{name}`",
+            f"{how.smallest:.0%} to 100% of each side",
+            f"up to {how.stretch:g} : 1",
+            "half of the views" if how.flip else "no",
+            f"±{how.light:.0%}",
+        )
+        for name, how in AUGMENTATIONS.items()
+    )
+    return _table(heads, rows)
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "backbones.md": backbones,
+    "cli.md": cli,
+    "operations.md": operations,
+}
+"""Whole pages, and what makes them."""
+
+PARTS: dict[str, dict[str, Callable[[], str]]] = {
+    "architecture.md": {"run-files": run_files},
+    "runtime.md": {"devices": devices},
+    "training.md": {"augmentations": augmentations},
+}
+"""Pages written by hand that hold tables between `<!-- made: NAME -->` and `<!-- end -->`."""
+
+
+def documents() -> dict[Path, str]:
+    """What every page with something generated in it should hold."""
+    pages = {DOCS / name: _MADE + make() for name, make in PAGES.items()}
+    for name, parts in PARTS.items():
+        text = (DOCS / name).read_text()
+        for part, make in parts.items():
+            text = _with_part(text, part, make())
+        pages[DOCS / name] = text
+    return pages
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Writes the pages, or with --check names those that are out of date."""
+    stale = [
+        path
+        for path, text in documents().items()
+        if not path.exists() or path.read_text() != text
+    ]
+    if "--check" in arguments:
+        for path in stale:
+            sys.stderr.write(f"{path.name} is out of date. Run: make docs\n")
+        return 1 if stale else 0
+    for path, text in documents().items():
+        if path in stale:
+            write_text(path, text)
+    return 0
+
+
+def _with_part(text: str, part: str, table: str) -> str:
+    start, end = f"<!-- made: {part} -->", "<!-- end -->"
+    pattern = re.compile(f"{re.escape(start)}.*?{re.escape(end)}", re.DOTALL)
+    made, count = pattern.subn(lambda _: f"{start}\n{table}{end}", text)
+    if count != 1:
+        raise ValueError(f"a page must hold the part {part} once. Received: {count} times.")
+    return made
+
+
+def _command(name: str | None, callback: Callable[..., Any] | None) -> str:
+    assert callback is not None
+    arguments, options = [], []
+    words = []
+    for parameter in inspect.signature(callback, eval_str=True).parameters.values():
+        kind, info = typing.get_args(parameter.annotation)
+        metavar = _metavar(parameter.name, kind, info)
+        needed = parameter.default is inspect.Parameter.empty
+        if type(info).__name__ == "ArgumentInfo":
+            arguments.append((f"`{metavar}`", info.help))
+            words.append(metavar)
+            continue
+        flags = [d for d in (info.default, *(info.param_decls or ())) if isinstance(d, str)]
+        flags = flags or [f"--{parameter.name.replace('_', '-')}"]
+        shown = "`" + "`, `".join(flags) + "`" + (f" `{metavar}`" if metavar else "")
+        options.append((shown, info.help, "needed" if needed else _default(parameter, info)))
+        words += [f"{flags[-1]} {metavar}"] if needed else []
+    name = name or callback.__name__.replace("_", "-")
+    return (
+        f"\n## atoll {name}\n\n```\natoll {name} {' '.join(words)} [options]\n```\n\n"
+        f"{inspect.cleandoc(callback.__doc__ or '')}\n\n"
+        f"{_table(('argument', 'what it is'), arguments)}\n"
+        f"{_table(('option', 'what it does', 'default'), options)}"
+    )
+
+
+def _metavar(name: str, kind: Any, info: Any) -> str:
+    if info.metavar:
+        return str(info.metavar)
+    if type(info).__name__ == "ArgumentInfo":
+        return name.upper()
+    kinds = (kind, *typing.get_args(kind))
+    return next((word for known, word in _METAVARS.items() if known in kinds), "")
+
+
+def _default(parameter: inspect.Parameter, info: Any) -> str:
+    if isinstance(info.show_default, str):
+        return info.show_default
+    if parameter.default is None:
+        return ""
+    return "off" if parameter.default is False else f"`{parameter.default}`"
+
+
+def _sentence(documented: Any) -> str:
+    """A constraint's docstring: the sentence that the user reads."""
+    return " ".join((documented.__doc__ or "").split())
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table in markdown, with a line break at its end."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    cells = ([str(cell).replace("|", "\\|") for cell in line] for line in lines)
+    return "".join(f"| {' | '.join(line)} |\n" for line in cells)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
