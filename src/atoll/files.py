@@ -7,7 +7,6 @@ import errno
 import json
 import os
 import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from atoll.errors import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _FIXES = {
     errno.ENOSPC: ("the disk is full", "Free some space, or choose another place with -o"),

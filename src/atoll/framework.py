@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def quiet(*, show_on_failure: bool = True) -> Iterator[None]:
     """Keeps what native code and Python write to the terminal off it.
 
-    TensorFlow's start-up and converter log through C++ before any setting reaches them. Should
-    the block fail, what was held back is printed after all.
+    TensorFlow's start-up and converter log through C++ before any setting reaches them.
+
+    Args:
+        show_on_failure: Whether what was held back is printed after all if the block raises.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -39,7 +41,7 @@ def quiet() -> Iterator[None]:
             for target, copy in zip((1, 2), kept, strict=True):
                 os.dup2(copy, target)
                 os.close(copy)
-            if failed:
+            if failed and show_on_failure:
                 sink.seek(0)
                 sys.stderr.write(sink.read().decode(errors="replace"))
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from atoll.build.measure import Measured, measure
-from atoll.build.network import Network, make_network, prove_transfer
+from atoll.build.network import Network, choose, make_network, prove_transfer
 from atoll.build.report import document_of, pictures_of
 from atoll.build.run_folder import RunFolder, open_run
 from atoll.data.dataset import Dataset, prepare
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from atoll.build.settings import BuildSettings
+    from atoll.data.preprocessing import Preprocessing
     from atoll.progress import Progress
 
 _NO_SPACE = ("No space left on device", "Disk quota exceeded")
@@ -61,16 +62,18 @@ def build(dataset: Path, run: Path, settings: BuildSettings, progress: Progress)
     clock = _Clock()
     listing = scan(dataset)
     paths = [listing.root / photo.path for photo in listing.photos]
-    identity = _identity(fingerprint(listing.photos, listing.root), settings)
+    seen = f"{len(paths)} photos ({fingerprint(listing.photos, listing.root)[:16]})"
+    identity = _identity(seen, settings)
     with open_run(run, identity) as folder, _full_disk_said(run):
         if folder.finished:
             progress.note(f"{run} was finished before; nothing is done again.")
             return folder.report()
+        with clock.part("data"):
+            choice = choose(settings, paths)
+            data = _prepare(dataset, choice.preprocessing, settings, folder, progress)
         with clock.part("network"):
             progress.start("Making the network")
-            network = make_network(settings, paths)
-        with clock.part("data"):
-            data = _prepare(dataset, network, settings, folder, progress)
+            network = make_network(choice, settings)
         with clock.part("training"):
             network = prove_transfer(network, data.pixels[data.indices("test")])
             trained = _train(network, data, settings, folder, progress)
@@ -89,8 +92,8 @@ def build(dataset: Path, run: Path, settings: BuildSettings, progress: Progress)
         return document
 
 
-def _identity(fingerprint: str, settings: BuildSettings) -> dict[str, Any]:
-    document = {"data set": fingerprint} | settings.flat()
+def _identity(dataset: str, settings: BuildSettings) -> dict[str, Any]:
+    document = {"data set": dataset} | settings.flat()
     if settings.init_from is not None:
         digest = hashlib.sha256(settings.init_from.read_bytes()).hexdigest()
         document["init_from"] = f"{settings.init_from.name} {digest[:16]}"
@@ -98,13 +101,17 @@ def _identity(fingerprint: str, settings: BuildSettings) -> dict[str, Any]:
 
 
 def _prepare(
-    dataset: Path, network: Network, settings: BuildSettings, folder: RunFolder, progress: Progress
+    dataset: Path,
+    preprocessing: Preprocessing,
+    settings: BuildSettings,
+    folder: RunFolder,
+    progress: Progress,
 ) -> Dataset:
     progress.start("Reading photos")
     make_folder(folder.path / "cache")
     data = prepare(
         dataset,
-        network.preprocessing,
+        preprocessing,
         seed=settings.train.seed,
         split_file=folder.path / "split.csv",
         cache=folder.path / "cache" / "pixels.npy",
@@ -117,7 +124,7 @@ def _prepare(
     for warning in data.warnings:
         progress.note(f"Warning: {warning}.")
     write_labels(folder.path / "labels.txt", data.classes)
-    write_json(folder.path / "preprocessing.json", network.preprocessing.to_json())
+    write_json(folder.path / "preprocessing.json", preprocessing.to_json())
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("path", "reason"))

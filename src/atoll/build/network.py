@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from atoll.data.decode import FORMATS
+from atoll.runtime.model_input import input_spec
+from atoll.tflite.reader import read_model
 from atoll.train.backbones import Backbone, check_alpha, check_size, find_backbone
 from atoll.train.transfer import Transfer, agreement, check_agreement, from_tflite
 from atoll.train.weights import load_imagenet, load_keras_file
@@ -50,23 +52,40 @@ class Network:
     transfer: Transfer | None = None
 
 
-def make_network(settings: BuildSettings, photos: Sequence[Path]) -> Network:
-    """Chooses the network, builds it and fills in its weights.
+@dataclass(frozen=True)
+class Choice:
+    """What can be said of the network before the framework is loaded.
+
+    Attributes:
+        preprocessing: What it will want of a photo.
+        row: Its row of the table; None where a TFLite model's structure decides.
+        alpha: Its width multiplier, where the row is known.
+    """
+
+    preprocessing: Preprocessing
+    row: Backbone | None
+    alpha: float
+
+
+def choose(settings: BuildSettings, photos: Sequence[Path]) -> Choice:
+    """Chooses the network.
 
     Args:
         settings: What was asked for.
         photos: The data set's files, a few of which are looked at for their size.
 
     Returns:
-        The network.
+        The choice.
 
     Raises:
         UsageError: A size or width that the backbone does not come in.
         ModelError: `init_from` is no TFLite model of one image.
-        WeightsError: The weights cannot be had, or belong to another network.
     """
     if settings.init_from is not None:
-        return _from_tflite(settings, settings.init_from)
+        preprocessing = input_spec(read_model(settings.init_from), settings.init_from).preprocessing
+        if settings.size is not None:
+            preprocessing = preprocessing.resized(*settings.size)
+        return Choice(replace(preprocessing, resize=settings.resize), None, 1.0)
     common = _common_size(photos)
     name = settings.backbone
     if name == "auto":
@@ -74,26 +93,39 @@ def make_network(settings: BuildSettings, photos: Sequence[Path]) -> Network:
     row = find_backbone(name)
     alpha = 1.0 if settings.alpha is None else settings.alpha
     check_alpha(row, alpha)
-    tiny = not row.cut and max(common) <= _TINY
-    width, height = settings.size or (common if tiny else (row.size, row.size))
-    if tiny:
-        width, height = max(width, row.smallest), max(height, row.smallest)
+    width, height = settings.size or (row.size, row.size)
+    if settings.size is None and not row.cut and max(common) <= _TINY:
+        width, height = (max(side, row.smallest) for side in common)
     check_size(row, width, height)
-    model = row.build((height, width, 3), alpha)
-    preprocessing = replace(row.preprocessing(width, height), resize=settings.resize)
-    network = Network(row, alpha, preprocessing, model, True, "")
-    match settings.weights:
-        case "none":
-            pass
-        case "auto" if not row.application:
-            pass
-        case "auto" | "imagenet":
-            load_imagenet(row, model, alpha)
-            return replace(network, origin="Keras's own, trained on ImageNet.")
-        case path:
-            layers = load_keras_file(Path(path), model)
-            return replace(network, origin=f"{Path(path).name}: {layers} layers.")
-    return replace(network, pretrained=False, origin="None: trained from nothing.")
+    return Choice(replace(row.preprocessing(width, height), resize=settings.resize), row, alpha)
+
+
+def make_network(choice: Choice, settings: BuildSettings) -> Network:
+    """Builds the chosen network and fills in its weights.
+
+    Args:
+        choice: As `choose` made it.
+        settings: What was asked for.
+
+    Returns:
+        The network.
+
+    Raises:
+        UsageError: The size is none that the network of `init_from` comes in.
+        WeightsError: The weights cannot be had, or belong to another network.
+    """
+    if choice.row is None:
+        return _from_tflite(choice, settings)
+    row, preprocessing = choice.row, choice.preprocessing
+    model = row.build((preprocessing.height, preprocessing.width, 3), choice.alpha)
+    network = Network(row, choice.alpha, preprocessing, model, True, "")
+    if settings.weights == "none" or (settings.weights == "auto" and not row.application):
+        return replace(network, pretrained=False, origin="None: trained from nothing.")
+    if settings.weights in ("auto", "imagenet"):
+        load_imagenet(row, model, choice.alpha)
+        return replace(network, origin="Keras's own, trained on ImageNet.")
+    layers = load_keras_file(Path(settings.weights), model)
+    return replace(network, origin=f"{Path(settings.weights).name}: {layers} layers.")
 
 
 def prove_transfer(network: Network, pixels: np.ndarray) -> Network:
@@ -119,15 +151,16 @@ def prove_transfer(network: Network, pixels: np.ndarray) -> Network:
     return replace(network, origin=network.origin + finding)
 
 
-def _from_tflite(settings: BuildSettings, path: Path) -> Network:
+def _from_tflite(choice: Choice, settings: BuildSettings) -> Network:
+    path = settings.init_from
+    assert path is not None
     backbone = None if settings.backbone == "auto" else settings.backbone
     transfer = from_tflite(path, backbone=backbone, size=settings.size)
-    preprocessing = replace(transfer.preprocessing, resize=settings.resize)
-    check_size(transfer.row, preprocessing.width, preprocessing.height)
+    check_size(transfer.row, choice.preprocessing.width, choice.preprocessing.height)
     return Network(
         row=transfer.row,
         alpha=transfer.alpha,
-        preprocessing=preprocessing,
+        preprocessing=choice.preprocessing,
         model=transfer.model,
         pretrained=True,
         origin=f"{path.name}: {transfer.layers} layers, dequantised.",

@@ -103,8 +103,8 @@ def open_run(path: Path, identity: dict[str, Any]) -> Iterator[RunFolder]:
         try:
             yield RunFolder(path)
         except AtollError:
-            # Where not even the split was drawn there is nothing to go on with.
-            if fresh and not (path / "split.csv").exists():
+            # Where no epoch was trained there is nothing to go on with.
+            if fresh and not (path / "epochs.csv").exists():
                 shutil.rmtree(path, ignore_errors=True)
             raise
 

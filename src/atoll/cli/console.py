@@ -52,7 +52,8 @@ class Terminal:
         trace: TracebackType | None,
     ) -> None:
         self._finish()
-        self._bars.stop()
+        if self._console.is_terminal:
+            self._bars.stop()
         self._stream.close()
 
     def start(self, title: str) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atoll.data.arrays import load_pixels
+from atoll.data.decode import UnreadablePhoto, decode
 from atoll.data.duplicates import drop_duplicates
 from atoll.data.listing import Listing, Photo, Skipped, check_classes, fingerprint
 from atoll.data.scan import scan
@@ -150,9 +151,9 @@ def _lost_classes(dataset: Path, found: Listing, usable: Listing) -> list[str]:
         return [f"{loss[:1].upper()}{loss[1:]}: it is left out" for loss in losses]
     if not left:
         first = found.photos[0].path
+        reason = _unreadable(found.root / first) or reasons[first]
         losses = [
-            f"none of {len(found.photos)} files is a readable photo "
-            f"(the first, {first}: {reasons[first]})"
+            f"none of {len(found.photos)} files is a readable photo (the first, {first}: {reason})"
         ]
     raise DatasetError(
         dataset,
@@ -160,6 +161,15 @@ def _lost_classes(dataset: Path, found: Listing, usable: Listing) -> list[str]:
         received=losses[0],
         fix="Replace the files that cannot be read",
     )
+
+
+def _unreadable(path: Path) -> str:
+    """Why a file is no photo; copies of it may have been left out before it was opened."""
+    try:
+        decode(path)
+    except UnreadablePhoto as error:
+        return str(error)
+    return ""
 
 
 def _as_frozen(

@@ -34,17 +34,26 @@ class TrainSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        count = range(1, 10_001)
         checks = (
-            ("--epochs", self.epochs, self.epochs is None or 1 <= self.epochs <= 10_000, "1 to 10000"),
-            ("--tail-epochs", self.tail_epochs, 0 <= self.tail_epochs <= 10_000, "0 to 10000"),
+            ("--epochs", self.epochs, self.epochs is None or self.epochs in count, "1 to 10000"),
+            ("--tail-epochs", self.tail_epochs, self.tail_epochs in (0, *count), "0 to 10000"),
             ("--batch-size", self.batch_size, 1 <= self.batch_size <= 4096, "1 to 4096"),
             ("--dropout", self.dropout, 0 <= self.dropout < 1, "from 0 to below 1"),
-            ("--label-smoothing", self.label_smoothing,
-             self.label_smoothing is None or 0 <= self.label_smoothing < 1, "from 0 to below 1"),
-            ("--learning-rate", self.learning_rate, 0 < self.learning_rate <= 1,
-             "above 0, 1 at most"),
+            (
+                "--label-smoothing",
+                self.label_smoothing,
+                self.label_smoothing is None or 0 <= self.label_smoothing < 1,
+                "from 0 to below 1",
+            ),
+            (
+                "--learning-rate",
+                self.learning_rate,
+                0 < self.learning_rate <= 1,
+                "above 0, 1 at most",
+            ),
             ("--seed", self.seed, 0 <= self.seed < 2**32, "0 to 4294967295"),
-        )  # fmt: skip
+        )
         for flag, value, holds, rule in checks:
             if not holds:
                 raise UsageError(

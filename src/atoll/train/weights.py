@@ -45,7 +45,7 @@ def load_imagenet(row: Backbone, model: Any, alpha: float) -> None:
     application = getattr(keras().applications, row.application)
     width = {"alpha": alpha} if len(row.alphas) > 1 else {}
     try:
-        with _timeout(TIMEOUT_S), quiet():
+        with _timeout(TIMEOUT_S), quiet(show_on_failure=False):
             donor = application(input_shape=size, include_top=False, weights="imagenet", **width)
     except ValueError as error:
         raise WeightsError(
