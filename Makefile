@@ -35,6 +35,7 @@ format: setup
 	$(BIN)/ruff format .
 
 docs: setup
+	$(BIN)/python docs/generate.py
 	$(BIN)/mkdocs build --strict
 
 bench: setup

@@ -47,8 +47,9 @@ Results go to standard output; with `--json` they are one JSON document.
 _BACKBONES = """# Backbones
 
 The networks that `atoll build --backbone` takes. `auto` chooses `small_convnet` where most
-photos are at most 64 pixels a side, and `mobilenet_v2` otherwise. A statement about the Edge TPU
-has its source in brackets; no Edge TPU was used here.
+photos are at most 64 pixels a side, and `mobilenet_v2` otherwise. Such tiny photos keep their own
+size in `small_convnet`, unless `--size` gives another. Brackets give the source of
+what is said of the Edge TPU; none was used here.
 
 Every network ends in an average over the plane, a dropout (while training) and one dense layer
 with a softmax. How a photo becomes its input, and what the passes train, is told in
@@ -117,7 +118,7 @@ def operations() -> str:
     rows = (
         (
             f"`{rule.op}`",
-            f"{rule.since} to {rule.until}",
+            f"{rule.since} to {rule.until}" if rule.since < rule.until else rule.since,
             " ".join(map(_sentence, rule.constraints)),
             rule.source,
         )
@@ -195,9 +196,7 @@ def documents() -> dict[Path, str]:
 def main(arguments: Sequence[str]) -> int:
     """Writes the pages, or with --check names those that are out of date."""
     stale = [
-        path
-        for path, text in documents().items()
-        if not path.exists() or path.read_text() != text
+        path for path, text in documents().items() if not path.exists() or path.read_text() != text
     ]
     if "--check" in arguments:
         for path in stale:

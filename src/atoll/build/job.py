@@ -22,7 +22,7 @@ from atoll.data.scan import scan
 from atoll.edgetpu.compiler import Compiled, compile_model
 from atoll.errors import OutputError
 from atoll.files import make_folder, replacing, write_bytes, write_json, write_text
-from atoll.framework import quiet
+from atoll.framework import make_deterministic, quiet
 from atoll.quantize import calibration
 from atoll.quantize.post_training import quantize
 from atoll.report.page import write_report
@@ -73,6 +73,7 @@ def build(dataset: Path, run: Path, settings: BuildSettings, progress: Progress)
             data = _prepare(dataset, choice.preprocessing, settings, folder, progress)
         with clock.part("network"):
             progress.start("Making the network")
+            make_deterministic(settings.train.seed)
             network = make_network(choice, settings)
         with clock.part("training"):
             network = prove_transfer(network, data.pixels[data.indices("test")])

@@ -30,7 +30,7 @@ def predict(
         progress: Called with (done, n).
 
     Returns:
-        float32 (n, classes): the output, dequantised.
+        float32 (n, classes): the output, dequantised where it has a scale.
 
     Raises:
         ModelError: It has more than one output, or one that is no list of scores.
@@ -46,9 +46,11 @@ def predict(
         )
     raw = np.empty((len(pixels), classes), scores.dtype)
     quantized = np.dtype(image.dtype).kind in "iu"
+    # Integers without a scale stand for themselves.
+    input_scale, output_scale = image.scale or 1.0, scores.scale or 1.0
     for i, photo in enumerate(pixels):
         if quantized:
-            value = preprocessing.quantize(photo, image.scale, image.zero_point, image.dtype)
+            value = preprocessing.quantize(photo, input_scale, image.zero_point, image.dtype)
         else:
             value = preprocessing.normalize(photo).astype(image.dtype)
         raw[i] = interpreter.invoke(value[None])[0].reshape(-1)
@@ -56,4 +58,4 @@ def predict(
             progress(i + 1, len(pixels))
     if raw.dtype.kind == "f":
         return raw.astype(np.float32)
-    return (raw.astype(np.float32) - np.float32(scores.zero_point)) * np.float32(scores.scale)
+    return (raw.astype(np.float32) - np.float32(scores.zero_point)) * np.float32(output_scale)
