@@ -28,7 +28,7 @@ def epochs(run):
 
 
 def test_a_run_holds_every_file_that_the_report_names(built):
-    made_only_by_googles_compiler = {"model_quant_edgetpu.tflite"}
+    made_only_by_googles_compiler = {"model_quant_edgetpu.tflite", "model_quant_edgetpu.log"}
     there = {path.name for path in built.iterdir() if not path.name.startswith(".")}
     assert there == set(FILES) - made_only_by_googles_compiler
 
@@ -236,3 +236,31 @@ def test_a_full_disk_is_one_clear_line_wherever_it_strikes(digits, tiny_disk, ro
     assert "the disk is full" in line
     assert not (tiny_disk / "run" / "report.html").exists()
     assert not (tiny_disk / "run" / "report.json").exists()
+
+
+@pytest.fixture
+def google_stand_in(tmp_path):
+    """A script that writes what Google's compiler would; the compiler itself cannot be had here."""
+    script = tmp_path / "edgetpu_compiler"
+    script.write_text(
+        "#!/bin/sh\n"
+        'while [ $# -gt 1 ]; do [ "$1" = -o ] && out=$2; shift; done\n'
+        'name=$(basename "$1" .tflite)\n'
+        'cp "$1" "$out/${name}_edgetpu.tflite"\n'
+        "echo 'Model compiled successfully in 1 ms.'\n"
+        'echo "Output model: $out/${name}_edgetpu.tflite"\n'
+    )
+    script.chmod(0o755)
+    return script
+
+
+@pytest.mark.slow
+def test_with_googles_compiler_both_files_are_made(digits, tmp_path, google_stand_in):
+    """The simulator's file is still measured where there is a compiler for the chip."""
+    run = tmp_path / "run"
+    environment = os.environ | {"ATOLL_EDGETPU_COMPILER": str(google_stand_in)}
+    process = atoll("build", digits, "-o", run, "--epochs", "1", env=environment)
+    assert process.returncode == 0, process.stderr
+    assert (run / "model_quant_edgetpu.tflite").exists()
+    assert (run / "model_quant_sim.tflite").exists()
+    assert report(run)["compile"]["backend"] == "google"

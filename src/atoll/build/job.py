@@ -19,8 +19,9 @@ from atoll.data.dataset import Dataset, prepare
 from atoll.data.labels import write_labels
 from atoll.data.listing import fingerprint
 from atoll.data.scan import scan
+from atoll.edgetpu import google
 from atoll.edgetpu.compiler import Compiled, compile_model
-from atoll.errors import OutputError
+from atoll.errors import CompilerError, OutputError
 from atoll.files import make_folder, replacing, write_bytes, write_json, write_text
 from atoll.framework import make_deterministic, quiet
 from atoll.quantize import calibration
@@ -81,8 +82,7 @@ def build(dataset: Path, run: Path, settings: BuildSettings, progress: Progress)
         with clock.part("quantization"):
             calibrated = _quantize(trained, network, data, settings, folder, progress)
         with clock.part("compilation"):
-            progress.start("Compiling")
-            compiled = compile_model(run / "model_quant.tflite", run)
+            compiled = _compile(folder, progress)
         with clock.part("evaluation"):
             measured = measure(trained.model, network.preprocessing, data, folder.path, progress)
         document = _finish(
@@ -187,6 +187,20 @@ def _quantize(
     model = attach(model, card, extra={ENTRY: recorded})
     write_bytes(folder.path / "model_quant.tflite", write_model(model))
     return len(chosen)
+
+
+def _compile(folder: RunFolder, progress: Progress) -> Compiled:
+    """Compiles for the simulator, and with Google's compiler too where there is one."""
+    progress.start("Compiling")
+    model = folder.path / "model_quant.tflite"
+    compiled = compile_model(model, folder.path, backend="sim")
+    if google.find() is None:
+        return compiled
+    try:
+        return compile_model(model, folder.path, backend="google")
+    except CompilerError as error:
+        progress.note(f"Google's compiler failed, so there is no file for real silicon: {error}")
+        return compiled
 
 
 def _finish(

@@ -117,7 +117,7 @@ def _with_sim(
     compiled = to_sim(model, verdicts)
     content = write_model(compiled)
     milliseconds = (time.perf_counter() - start) * 1e3
-    output, log = out_dir / f"{path.stem}_sim.tflite", out_dir / f"{path.stem}_sim.log"
+    output, log = out_dir / f"{path.stem}_sim.tflite", out_dir / f"{path.stem}.log"
     files.write_bytes(output, content)
     files.write_text(log, _log(path, output, verdicts))
     return _compiled("sim", output, log, verdicts, _parts(compiled, SIM_OP), milliseconds)

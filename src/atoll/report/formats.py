@@ -10,7 +10,12 @@ UNDEFINED = "not defined"
 _MINUS = "\N{MINUS SIGN}"
 _TIMES = "\N{NO-BREAK SPACE}\N{MULTIPLICATION SIGN}\N{NO-BREAK SPACE}"
 
-_PASSES = {"head": "head", "tail": "last blocks", "whole": "whole network"}
+_PASSES = {
+    "head": "head",
+    "tail": "last blocks",
+    "refit": "head, on validation photos too",
+    "whole": "whole network",
+}
 _SPLITS = {"train": "training", "val": "validation"}
 
 
