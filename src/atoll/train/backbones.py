@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Builder = Callable[[tuple[int, int, int], float], Any]
 
 # Keras feeds these networks pixel / 127.5 - 1. With 128 in both places a pixel differs by at most
-# 0.004 and is then exactly the 8-bit input value, as in Coral's own models (scale 1/128, zero
+# 0.008 and is then exactly the 8-bit input value, as in Coral's own models (scale 1/128, zero
 # point 128): a program may hand its photo to the interpreter as it is.
 _SIGNED = ((128.0, 128.0, 128.0), (128.0, 128.0, 128.0))
 _CAFFE = ((103.939, 116.779, 123.68), (1.0, 1.0, 1.0))

@@ -24,7 +24,7 @@ class Bone:
     """One node.
 
     Attributes:
-        kind: "input", "conv", "depthwise", "dense", "pool", "concat" or "merge".
+        kind: "input", "conv", "depthwise", "dense", "pool", "concat", "merge" or "unknown".
         shape: What must be equal for two nodes to be the same: kernel sizes, strides, dilation.
         inputs: Indices of the nodes that feed it.
         layer: What it stands for: an index into a subgraph's operators, or a Keras layer.
@@ -80,6 +80,14 @@ def of_tflite(graph: Subgraph) -> list[Bone]:
 
 
 def _tflite_kind(graph: Subgraph, op: Operator, inputs: Ports) -> tuple[str, tuple[Any, ...]]:
+    try:
+        return _declared_kind(graph, op, inputs)
+    except (AttributeError, IndexError, TypeError, ValueError):
+        # Its options or weights are not those of its type: no network of ours has such a one.
+        return "unknown", (op.type,)
+
+
+def _declared_kind(graph: Subgraph, op: Operator, inputs: Ports) -> tuple[str, tuple[Any, ...]]:
     options = op.options
     if op.type in ("CONV_2D", "DEPTHWISE_CONV_2D"):
         filters, height, width, depth = graph.tensors[op.inputs[1]].shape

@@ -17,15 +17,16 @@ from atoll.evaluate.predict import predict
 from atoll.framework import keras
 from atoll.runtime.interpreter import Interpreter
 from atoll.runtime.model_input import input_spec
+from atoll.runtime.soundness import check_sound
 from atoll.tflite.reader import read_model
 from atoll.train import skeleton
-from atoll.train.backbones import BACKBONES, Backbone
+from atoll.train.backbones import BACKBONES, Backbone, check_size, find_backbone
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from atoll.data.preprocessing import Preprocessing
-    from atoll.tflite.graph import Subgraph, Tensor
+    from atoll.tflite.graph import Operator, Subgraph, Tensor
 
 
 @dataclass
@@ -93,10 +94,12 @@ def from_tflite(
         The filled backbone.
 
     Raises:
-        ModelError: The file is no TFLite model of one image.
+        ModelError: The file is no TFLite model of one image, or is damaged.
+        UsageError: There is no such backbone, or it does not take this size.
         WeightsError: No row, or not the one asked for, has its structure.
     """
     model = read_model(path)
+    check_sound(model, path)
     graph = model.main
     preprocessing = input_spec(model, path).preprocessing
     resized = size is not None and size != (preprocessing.width, preprocessing.height)
@@ -104,7 +107,11 @@ def from_tflite(
         preprocessing = preprocessing.resized(*size)
     shape = (preprocessing.height, preprocessing.width, 3)
     bones = skeleton.of_tflite(graph)
-    for row in _candidates(bones, path, backbone):
+    for row in _candidates(bones, backbone):
+        if size is not None:
+            check_size(row, *size)
+        elif min(shape[:2]) < row.smallest:
+            continue
         for alpha in row.alphas:
             network = row.build(shape, alpha)
             target = skeleton.of_keras(network)
@@ -112,7 +119,7 @@ def from_tflite(
             if found is None:
                 continue
             layers = _fill(graph, bones, target, found, path)
-            head = _read_head(graph, bones, found[len(target) - 1])
+            head = _read_head(graph, bones, found[len(target) - 1], network.output.shape[-1])
             return Transfer(path, row, alpha, preprocessing, network, head, layers, resized)
     raise WeightsError(
         path,
@@ -167,9 +174,9 @@ def check_agreement(transfer: Transfer, among_five: float) -> None:
         )
 
 
-def _candidates(bones: list[skeleton.Bone], path: Path, backbone: str | None) -> list[Backbone]:
+def _candidates(bones: list[skeleton.Bone], backbone: str | None) -> list[Backbone]:
     if backbone is not None:
-        return [BACKBONES[backbone]]
+        return [find_backbone(backbone)]
     have = _counts(bones)
     heads = 2
     return [
@@ -207,6 +214,9 @@ def _fill(
             kernel = kernel.transpose(1, 2, 3, 0)
         else:
             kernel = kernel.reshape(bone.layer.kernel.shape)
+        if not _scaled_when_run(graph, op):
+            factor = _following_scale(bone.layer)
+            kernel, bias = kernel / factor, None if bias is None else bias / factor
         _set_weights(bone.layer, kernel, bias, path)
         filled += 1
     return filled
@@ -214,7 +224,15 @@ def _fill(
 
 def _set_weights(layer: Any, kernel: np.ndarray, bias: np.ndarray | None, path: Path) -> None:
     normalisation = _following_normalisation(layer)
-    offset = np.zeros(int(np.prod(layer.output.shape[-1:])), np.float32) if bias is None else bias
+    channels = layer.output.shape[-1]
+    offset = np.zeros(channels, np.float32) if bias is None else bias
+    if offset.shape != (channels,):
+        raise WeightsError(
+            path,
+            f"layer {layer.name} must have {channels} biases",
+            received=f"shape {list(offset.shape)}",
+            fix="Get the file again",
+        )
     if layer.use_bias:
         layer.set_weights([kernel, offset])
         offset = np.zeros_like(offset)
@@ -238,14 +256,33 @@ def _set_weights(layer: Any, kernel: np.ndarray, bias: np.ndarray | None, path: 
 
 
 def _following_normalisation(layer: Any) -> Any:
+    reader = _only_reader(layer)
+    return reader if type(reader).__name__ == "BatchNormalization" else None
+
+
+def _following_scale(layer: Any) -> float:
+    """What Inception-ResNet multiplies a branch by: the converter folds it into the branch's end.
+
+    Its layer computes inputs[0] + scale * inputs[1].
+    """
+    reader = _only_reader(layer)
+    if type(reader).__name__ != "CustomScaleLayer" or reader.input[1] is not layer.output:
+        return 1.0
+    return float(reader.scale)
+
+
+def _scaled_when_run(graph: Subgraph, op: Operator) -> bool:
+    readers = graph.consumers().get(op.outputs[0], [])
+    return any(graph.operators[i].type == "MUL" for i in readers)
+
+
+def _only_reader(layer: Any) -> Any:
     readers = [node.operation for node in layer._outbound_nodes]
-    if len(readers) == 1 and type(readers[0]).__name__ == "BatchNormalization":
-        return readers[0]
-    return None
+    return readers[0] if len(readers) == 1 else None
 
 
 def _read_head(
-    graph: Subgraph, bones: list[skeleton.Bone], last: int
+    graph: Subgraph, bones: list[skeleton.Bone], last: int, features: int
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """The one weighted layer behind the backbone, if it sees an average over the plane."""
     reached = {last}
@@ -261,12 +298,16 @@ def _read_head(
         return None
     op = graph.operators[bones[weighted[0]].layer]
     kernel = _constant(graph, op.inputs[1])
-    if kernel is None:
+    if kernel is None or not _is_dense(kernel):
         return None
     weights = dequantize(kernel)
     weights = weights.reshape(weights.shape[0], -1)
+    if weights.shape[1] != features:
+        return None
     bias = _constant(graph, op.inputs[2]) if len(op.inputs) > 2 and op.inputs[2] >= 0 else None
     offset = np.zeros(len(weights), np.float32) if bias is None else dequantize(bias)
+    if offset.shape != (len(weights),):
+        return None
     return np.ascontiguousarray(weights.T), offset
 
 
@@ -283,7 +324,20 @@ def _real(graph: Subgraph, index: int, path: Path) -> np.ndarray:
             received=f"tensor {graph.tensors[index].name!r}, computed when it runs",
             fix="Choose another model",
         )
-    return dequantize(tensor)
+    values = dequantize(tensor) if _is_dense(tensor) else np.array(np.nan)
+    if not np.isfinite(values).all():
+        raise WeightsError(
+            path,
+            "its weights must be finite numbers of 8 bits or more, and not sparse",
+            received=f"{tensor.type} in tensor {tensor.name!r}",
+            fix="Choose another model",
+        )
+    return values
+
+
+def _is_dense(tensor: Tensor) -> bool:
+    """Whether its data are its elements: not so for sparse tensors and for less than a byte."""
+    return tensor.data is not None and tensor.data.shape == tensor.shape
 
 
 def _constant(graph: Subgraph, index: int) -> Tensor | None:
