@@ -10,6 +10,7 @@ import numpy as np
 
 from atoll.evaluate.metrics import classification, disagreement
 from atoll.evaluate.predict import predict
+from atoll.framework import quiet
 from atoll.runtime.interpreter import Interpreter
 
 if TYPE_CHECKING:
@@ -67,7 +68,9 @@ def measure(
     models = [_entry("model.keras", "tensorflow", "float", scores["float"], labels, data, None)]
     for kind, name, device in _QUANTIZED:
         progress.start(f"Measuring the {kind} model")
-        with Interpreter(run / name, device=device) as interpreter:
+        with quiet():
+            opened = Interpreter(run / name, device=device)
+        with opened as interpreter:
             faces = {"input": interpreter.inputs[0], "output": interpreter.outputs[0]}
             began = time.perf_counter()
             scores[kind] = predict(interpreter, preprocessing, pixels, progress.update)

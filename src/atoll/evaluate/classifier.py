@@ -10,6 +10,7 @@ from atoll.data.arrays import read_pixels
 from atoll.data.labels import read_labels
 from atoll.errors import ModelError
 from atoll.evaluate.predict import predict
+from atoll.framework import quiet
 from atoll.runtime.interpreter import Interpreter
 from atoll.runtime.model_input import input_spec
 from atoll.tflite.metadata import read_label_file
@@ -41,7 +42,8 @@ class Classifier:
         model = read_model(path)
         self.preprocessing = input_spec(model, path).preprocessing
         self.labels = read_labels(labels) if labels else read_label_file(model) or []
-        self._interpreter = Interpreter(path, device=device)
+        with quiet():  # LiteRT announces its kernels on standard error
+            self._interpreter = Interpreter(path, device=device)
         self.device = self._interpreter.device
 
     def top(self, photo: Path, count: int) -> list[tuple[str, float]]:

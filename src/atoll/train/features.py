@@ -40,7 +40,7 @@ class Extractor:
         shape = (BATCH, preprocessing.height, preprocessing.width, 3)
         with converter(model, shape) as converting:
             content = converting.convert()
-        interpreter = LiteRT(model_content=content, num_threads=os.cpu_count() or 1)
+            interpreter = LiteRT(model_content=content, num_threads=os.cpu_count() or 1)
         self._run = interpreter.get_signature_runner()
         self._outputs = [f"output_{i}" for i in range(len(model.outputs))]
         details = self._run.get_output_details()

@@ -14,7 +14,7 @@ import numpy as np
 
 from atoll.errors import WeightsError
 from atoll.evaluate.predict import predict
-from atoll.framework import keras
+from atoll.framework import keras, quiet
 from atoll.runtime.interpreter import Interpreter
 from atoll.runtime.model_input import input_spec
 from atoll.runtime.soundness import check_sound
@@ -144,7 +144,9 @@ def agreement(transfer: Transfer, pixels: np.ndarray) -> tuple[float, float]:
     logits = np.asarray(
         classifier(transfer.preprocessing.normalize(pixels), training=False), dtype=np.float32
     )
-    with Interpreter(transfer.source, device="cpu") as interpreter:
+    with quiet():
+        opened = Interpreter(transfer.source, device="cpu")
+    with opened as interpreter:
         theirs = np.argmax(predict(interpreter, transfer.preprocessing, pixels), axis=1)
     order = np.argsort(-logits, axis=1)
     return float(np.mean(order[:, 0] == theirs)), float(
