@@ -11,9 +11,9 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from atoll.build.measure import Measured, measure
+from atoll.build.measure import measure
 from atoll.build.network import Network, choose, make_network, prove_transfer
-from atoll.build.report import document_of, pictures_of
+from atoll.build.report import Outcome, document_of, pictures_of
 from atoll.build.run_folder import RunFolder, open_run
 from atoll.data.dataset import Dataset, prepare
 from atoll.data.labels import write_labels
@@ -86,7 +86,17 @@ def build(dataset: Path, run: Path, settings: BuildSettings, progress: Progress)
         with clock.part("evaluation"):
             measured = measure(trained.model, network.preprocessing, data, folder.path, progress)
         document = _finish(
-            folder, network, data, settings, trained, calibrated, compiled, measured, clock
+            folder,
+            Outcome(
+                settings=settings,
+                data=data,
+                network=network,
+                trained=trained,
+                calibrated=calibrated,
+                compiled=compiled,
+                measured=measured,
+                seconds=clock.seconds(),
+            ),
         )
         shutil.rmtree(run / "cache", ignore_errors=True)
         shutil.rmtree(run / "training", ignore_errors=True)
@@ -203,21 +213,9 @@ def _compile(folder: RunFolder, progress: Progress) -> Compiled:
         return compiled
 
 
-def _finish(
-    folder: RunFolder,
-    network: Network,
-    data: Dataset,
-    settings: BuildSettings,
-    trained: Trained,
-    calibrated: int,
-    compiled: Compiled,
-    measured: Measured,
-    clock: _Clock,
-) -> dict[str, Any]:
-    document = document_of(
-        network, data, settings, trained, calibrated, compiled, measured, clock.seconds()
-    )
-    pictures = pictures_of(document, data)
+def _finish(folder: RunFolder, outcome: Outcome) -> dict[str, Any]:
+    document = document_of(outcome, folder.path)
+    pictures = pictures_of(document, outcome.data)
     # The page lists the files, itself among them: their sizes are known once it is written.
     document["files"] = folder.files()
     write_report(document, pictures, folder.path / "report.html")

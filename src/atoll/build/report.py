@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import numpy as np
 from atoll.version import __version__
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from atoll.build.measure import Measured
     from atoll.build.network import Network
     from atoll.build.settings import BuildSettings
@@ -21,31 +24,48 @@ if TYPE_CHECKING:
 _MOST_MISTAKES = 24
 
 
-def document_of(
-    network: Network,
-    data: Dataset,
-    settings: BuildSettings,
-    trained: Trained,
-    calibrated: int,
-    compiled: Compiled,
-    measured: Measured,
-    seconds: dict[str, float],
-) -> dict[str, Any]:
-    """Everything that was done and found, as plain data."""
+@dataclass
+class Outcome:
+    """What the parts of a build came to.
+
+    Attributes:
+        settings: The knobs.
+        data: The photos.
+        network: The network, as it was before training.
+        trained: The same, trained.
+        calibrated: How many photos the quantisation saw.
+        compiled: What maps to the Edge TPU.
+        measured: How good the three forms of the model are.
+        seconds: How long each part took.
+    """
+
+    settings: BuildSettings
+    data: Dataset
+    network: Network
+    trained: Trained
+    calibrated: int
+    compiled: Compiled
+    measured: Measured
+    seconds: dict[str, float]
+
+
+def document_of(outcome: Outcome, run: Path) -> dict[str, Any]:
+    """Everything that was done and found, as plain data; `run` is where it lies."""
+    network, measured = outcome.network, outcome.measured
     return {
         "atoll": __version__,
-        "dataset": _dataset(data),
+        "dataset": _dataset(outcome.data),
         "model": {
             "backbone": network.row.name,
             "alpha": network.alpha,
             "width": network.preprocessing.width,
             "height": network.preprocessing.height,
             "weights": network.origin,
-            "parameters": int(trained.model.count_params()),
+            "parameters": int(outcome.trained.model.count_params()),
             "edgetpu": network.row.edgetpu,
         },
         "preprocessing": network.preprocessing.to_json(),
-        "settings": settings.flat(),
+        "settings": outcome.settings.flat(),
         "training": {
             "passes": [
                 {
@@ -54,27 +74,29 @@ def document_of(
                     "best_epoch": fitted.best + 1,
                     "seconds": round(fitted.seconds, 2),
                 }
-                for name, fitted in trained.passes.items()
+                for name, fitted in outcome.trained.passes.items()
             ],
-            "epochs": [asdict(e) for fitted in trained.passes.values() for e in fitted.epochs],
+            "epochs": [
+                asdict(e) for fitted in outcome.trained.passes.values() for e in fitted.epochs
+            ],
         },
         "quantization": {
-            "calibration_photos": calibrated,
+            "calibration_photos": outcome.calibrated,
             "input": measured.faces["input"],
             "output": measured.faces["output"],
         },
-        "compile": _compile(compiled),
+        "compile": _compile(outcome.compiled),
         "evaluation": {
             "split": "test",
-            "origin": data.note,
+            "origin": outcome.data.note,
             "models": measured.models,
             "quantization_cost": measured.quantization_cost,
             "simulator_cost": measured.simulator_cost,
         },
-        "mistakes": _mistakes(data, measured),
+        "mistakes": _mistakes(outcome.data, measured),
         "files": [],
-        "next": _next(data),
-        "seconds": seconds,
+        "next": _next(run),
+        "seconds": outcome.seconds,
     }
 
 
@@ -134,8 +156,9 @@ def _mistakes(data: Dataset, measured: Measured) -> list[dict[str, Any]]:
     return mistakes
 
 
-def _next(data: Dataset) -> list[dict[str, str]]:
+def _next(run: Path) -> list[dict[str, str]]:
+    folder, board = shlex.quote(str(run)), shlex.quote(str(run / "tensorboard"))
     return [
-        {"command": "atoll classify RUN PHOTO...", "what": "name what is on other photos"},
-        {"command": "tensorboard --logdir RUN/tensorboard", "what": "look at the training"},
+        {"command": f"atoll classify {folder} PHOTO...", "what": "name what is on other photos"},
+        {"command": f"tensorboard --logdir {board}", "what": "look at the training"},
     ]

@@ -86,7 +86,7 @@ def load_keras_file(path: Path, model: Any) -> int:
         )
     try:
         donor = keras().saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, KeyError, OSError, ImportError) as error:
+    except Exception as error:  # a damaged file can meet any error of Keras, h5py and zipfile
         raise WeightsError(
             path,
             "it must be a .keras file that this Keras can read, without Python code inside",
@@ -106,10 +106,9 @@ def load_keras_file(path: Path, model: Any) -> int:
 
 
 def _flat(model: Any) -> list[Any]:
-    layers: list[Any] = []
-    for layer in model.layers:
-        layers.extend(_flat(layer) if hasattr(layer, "layers") else [layer])
-    return layers
+    if not hasattr(model, "layers"):
+        return [model]
+    return [layer for part in model.layers for layer in _flat(part)]
 
 
 def _other_layer(path: Path, ours: Any, theirs: Any) -> WeightsError:
