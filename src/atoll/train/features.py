@@ -75,8 +75,8 @@ def extract(
 ) -> list[np.ndarray]:
     """Features of photos in several views, into files that training reads page by page.
 
-    Files that are there already are taken as they are: they are written under another name
-    first, so they are whole.
+    Files of the right shape that are there already are taken as they are: they are written under
+    another name first, so they are whole.
 
     Args:
         extractor: The frozen part of the network.
@@ -96,10 +96,9 @@ def extract(
         OutputError: There is no room for them.
     """
     shapes = [(views, len(indices), *shape) for shape in extractor.shapes]
-    if all(path.exists() for path in destinations):
-        cached = [np.load(path, mmap_mode="r") for path in destinations]
-        if [array.shape for array in cached] == shapes:
-            return cached
+    cached = [array for path in destinations if (array := _opened(path)) is not None]
+    if [array.shape for array in cached] == shapes:
+        return cached
     partial = [path.with_suffix(".part.npy") for path in destinations]
     arrays = [
         create_array(path, np.float16, shape) for path, shape in zip(partial, shapes, strict=True)
@@ -117,3 +116,11 @@ def extract(
         array.flush()
         temporary.replace(path)
     return [np.load(path, mmap_mode="r") for path in destinations]
+
+
+def _opened(path: Path) -> np.ndarray | None:
+    """The array in a file; None where there is none, or a damaged one."""
+    try:
+        return np.lib.format.open_memmap(path, "r")
+    except (OSError, ValueError):
+        return None

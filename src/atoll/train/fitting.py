@@ -64,7 +64,8 @@ class Examples:
     """What a pass trains on or is measured with.
 
     Attributes:
-        inputs: Gives the network's input, float32, for positions and a round number.
+        inputs: Gives the network's input, float32, for positions and a round number: another one
+            at every epoch of training, 0 for measuring.
         labels: int64 (n,).
         weights: float32 (n,): what each example counts.
     """
@@ -162,7 +163,7 @@ def fit(
             raise TrainingError(
                 f"epoch {epoch + 1} of the {schedule.name} pass",
                 "the loss must stay a number",
-                received=logs["loss"],
+                received=f"{logs['loss']:.3g} in training, {losses[-1]:.3g} in validation",
                 fix="Choose a smaller --learning-rate, or other weights",
             )
         improved = held is None or int(losses.argmin()) == epoch
@@ -250,7 +251,7 @@ class _State:
 def _batches(
     examples: Examples, classes: int, size: int, seed: int | None, first_epoch: int = 0
 ) -> Any:
-    """Examples as Keras takes them; with a seed, in a new order at every epoch."""
+    """Examples as Keras takes them; with a seed, in a new round and order at every epoch."""
     count = len(examples.labels)
     targets = np.eye(classes, dtype=np.float32)
 
@@ -272,8 +273,9 @@ def _batches(
             )
 
         def on_epoch_end(self) -> None:
-            self._epoch += 1
-            self._order = self._shuffle()
+            if seed is not None:
+                self._epoch += 1
+                self._order = self._shuffle()
 
         def _shuffle(self) -> np.ndarray:
             if seed is None:

@@ -190,7 +190,8 @@ def _fine_tune(job: _Job) -> dict[str, Fitted]:
 
     inputs = keras().Input(job.pooled.shape[1:])
     head = keras().Model(inputs, job.head(inputs))
-    schedule = Schedule("head", settings.epochs or 40, rate, settings.batch_size, 8, smoothing)
+    epochs = settings.epochs or 40
+    schedule = Schedule("head", epochs, rate, settings.batch_size, _patience(epochs), smoothing)
     with job.penalised_head(cached["head"][0]):
         passes = {"head": job.fit(schedule, head, cached["head"])}
     if settings.tail_epochs:
@@ -307,10 +308,15 @@ def _train_whole(job: _Job) -> Fitted:
         epochs=epochs,
         learning_rate=settings.learning_rate,
         batch_size=settings.batch_size,
-        patience=max(8, epochs // 3),
+        patience=_patience(epochs),
         label_smoothing=smoothing,
     )
     return job.fit(schedule, job.classifier, job.examples(view, plain))
+
+
+def _patience(epochs: int) -> int:
+    """Long enough that the falling rate has its say before a pass is given up."""
+    return max(8, epochs // 3)
 
 
 def _losses(model: Any, examples: Examples) -> np.ndarray:
