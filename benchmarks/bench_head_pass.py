@@ -1,9 +1,9 @@
 """Time to a given accuracy: Atoll's head pass against plain Keras fine-tuning.
 
 Same network (MobileNet v2 at its own 224 pixels, weights read from Coral's published file), same
-photos, same split, one process. Plain Keras is the recipe of its own transfer learning guide: the frozen
-backbone and a new head, Adam at 0.001, batches of 32, ten epochs over the images. The accuracy to
-reach is the highest on the validation photos that both of them reach.
+photos, same split, one process. Plain Keras is the recipe of its own transfer learning guide: the
+frozen backbone and a new head, Adam at 0.001, batches of 32, ten epochs over the images. The
+accuracy to reach is the highest on the validation photos that both of them reach.
 """
 
 import shutil

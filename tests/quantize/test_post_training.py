@@ -64,7 +64,7 @@ def test_the_edge_tpu_takes_all_of_it(quantised):
     """What stays on the CPU costs more time than all the rest."""
     verdicts = partition(quantised[2].main)
     assert len(verdicts) == len(quantised[2].main.operators)
-    assert {verdict.device for verdict in verdicts} == {"tpu"}
+    assert {verdict.target for verdict in verdicts} == {"tpu"}
 
 
 def test_dense_weights_have_one_scale_and_filters_one_each(quantised):
