@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atoll.framework import keras, make_deterministic, quiet, tensorflow
+from atoll.framework import keras, make_deterministic, tensorflow
+from atoll.quiet import quiet
 
 
 def in_python(program: str, **environment: str) -> subprocess.CompletedProcess:
@@ -32,7 +33,7 @@ def test_what_native_code_prints_stays_off_the_terminal():
     """TensorFlow logs through C++, past sys.stderr; a progress bar would be torn to pieces."""
     done = in_python(
         "import os, sys\n"
-        "from atoll.framework import quiet\n"
+        "from atoll.quiet import quiet\n"
         "print('before')\n"
         "with quiet():\n"
         "    os.write(1, b'native'); os.write(2, b'native')\n"

@@ -182,7 +182,6 @@ def test_last_blocks_that_do_not_help_are_as_they_came(undone):
 @pytest.mark.parametrize(
     ("kind", "title", "share"),
     [
-        ("tuned", "Training the head", 0.5),
         ("tuned", "Training the last blocks", 0.8),
         ("undone", "Training the head on val too", 0.7),
     ],

@@ -23,9 +23,10 @@ from atoll.edgetpu import google
 from atoll.edgetpu.compiler import Compiled, compile_model
 from atoll.errors import CompilerError, OutputError
 from atoll.files import make_folder, replacing, write_bytes, write_json, write_text
-from atoll.framework import make_deterministic, quiet
+from atoll.framework import make_deterministic
 from atoll.quantize import calibration
 from atoll.quantize.post_training import quantize
+from atoll.quiet import quiet
 from atoll.report.page import write_report
 from atoll.runtime.model_input import ENTRY
 from atoll.tflite.metadata import ImageMetadata, attach

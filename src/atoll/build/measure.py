@@ -10,7 +10,7 @@ import numpy as np
 
 from atoll.evaluate.metrics import classification, disagreement
 from atoll.evaluate.predict import predict
-from atoll.framework import quiet
+from atoll.quiet import quiet
 from atoll.runtime.interpreter import Interpreter
 
 if TYPE_CHECKING:

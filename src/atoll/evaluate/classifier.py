@@ -10,7 +10,7 @@ from atoll.data.arrays import read_pixels
 from atoll.data.labels import read_labels
 from atoll.errors import ModelError
 from atoll.evaluate.predict import predict
-from atoll.framework import quiet
+from atoll.quiet import quiet
 from atoll.runtime.interpreter import Interpreter
 from atoll.runtime.model_input import input_spec
 from atoll.tflite.metadata import read_label_file

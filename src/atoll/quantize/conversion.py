@@ -6,7 +6,8 @@ import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from atoll.framework import quiet, tensorflow
+from atoll.framework import tensorflow
+from atoll.quiet import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

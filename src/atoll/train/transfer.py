@@ -14,7 +14,8 @@ import numpy as np
 
 from atoll.errors import WeightsError
 from atoll.evaluate.predict import predict
-from atoll.framework import keras, quiet
+from atoll.framework import keras
+from atoll.quiet import quiet
 from atoll.runtime.interpreter import Interpreter
 from atoll.runtime.model_input import input_spec
 from atoll.runtime.soundness import check_sound

@@ -8,7 +8,8 @@ import zipfile
 from typing import TYPE_CHECKING, Any
 
 from atoll.errors import WeightsError
-from atoll.framework import keras, quiet
+from atoll.framework import keras
+from atoll.quiet import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
