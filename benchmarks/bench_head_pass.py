@@ -23,7 +23,7 @@ from atoll.train.settings import TrainSettings
 from atoll.train.training import train
 from atoll.train.transfer import from_tflite
 
-SIZE, TRAIN_PHOTOS, VAL_PHOTOS, KERAS_EPOCHS = 224, 2400, 600, 10
+SIZE, TRAIN_PHOTOS, VAL_PHOTOS, KERAS_EPOCHS = 224, 2000, 400, 10
 SOURCE = SHARED / "models/v10/mobilenet_v2_1.0_224_quant.tflite"
 
 
