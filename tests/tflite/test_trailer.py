@@ -55,7 +55,9 @@ def test_damaged_archives_do_no_harm(data):
     whole = bytearray(archive({"labels.txt": b"cat\ndog\n"}, b"x" * 40))
     for _ in range(3):
         whole[data.draw(st.integers(40, len(whole) - 1))] = data.draw(st.integers(0, 255))
-    trailer.split(bytes(whole), 40)
+    found = trailer.split(bytes(whole), 40)
+    assert isinstance(found, bytes)
+    assert len(found) <= len(whole) - 40
 
 
 def test_an_archive_inside_the_models_data_is_not_cut_off():

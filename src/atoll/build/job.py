@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from atoll.data.preprocessing import Preprocessing
     from atoll.progress import Progress
 
+_LOOKED_AT = 64
 _NO_SPACE = ("No space left on device", "Disk quota exceeded")
 
 
@@ -78,7 +79,7 @@ def build(dataset: Path, run: Path, settings: BuildSettings, progress: Progress)
             make_deterministic(settings.train.seed)
             network = make_network(choice, settings)
         with clock.part("training"):
-            network = prove_transfer(network, data.pixels[data.indices("test")])
+            network = prove_transfer(network, data)
             trained = _train(network, data, settings, folder, progress)
         with clock.part("quantization"):
             calibrated = _quantize(trained, network, data, settings, folder, progress)
@@ -149,7 +150,10 @@ def _train(
     network: Network, data: Dataset, settings: BuildSettings, folder: RunFolder, progress: Progress
 ) -> Trained:
     progress.note(f"{network.row.name}, weights: {network.origin}")
-    augment = find_augmentation(settings.train.augment, data.pixels[data.indices("train")])
+    inside = data.indices("train")
+    # A few say it, and all of a large data set would not fit into memory.
+    some = inside[:: max(1, len(inside) // _LOOKED_AT)]
+    augment = find_augmentation(settings.train.augment, data.pixels[some])
     trained = train(
         network.model,
         network.row,

@@ -19,9 +19,8 @@ from atoll.train.weights import load_imagenet, load_keras_file
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
-
     from atoll.build.settings import BuildSettings
+    from atoll.data.dataset import Dataset
     from atoll.data.preprocessing import Preprocessing
 
 _TINY = 64
@@ -128,12 +127,12 @@ def make_network(choice: Choice, settings: BuildSettings) -> Network:
     return replace(network, origin=f"{Path(settings.weights).name}: {layers} layers.")
 
 
-def prove_transfer(network: Network, pixels: np.ndarray) -> Network:
+def prove_transfer(network: Network, data: Dataset) -> Network:
     """Runs the TFLite model and the network on some photos, and says how far they agree.
 
     Args:
         network: Filled from a TFLite model.
-        pixels: uint8 (n, height, width, 3); the first few are used.
+        data: Its first few held-out photos are used; nothing is learnt from them.
 
     Returns:
         The network, with the finding in its `origin`.
@@ -144,7 +143,7 @@ def prove_transfer(network: Network, pixels: np.ndarray) -> Network:
     transfer = network.transfer
     if transfer is None or transfer.head is None or transfer.resized:
         return network
-    some = pixels[:_COMPARED]
+    some = data.pixels[data.indices("test")[:_COMPARED]]
     same, among_five = agreement(transfer, some)
     check_agreement(transfer, among_five)
     finding = f" On {len(some)} of these photos its top-1 and the network's agree in {same:.0%}."
