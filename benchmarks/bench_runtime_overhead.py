@@ -9,7 +9,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter as LiteRT
 from facts import SHARED, write
 
-from atoll.edgetpu.compiler import compile_model
+from atoll.compiler.job import compile_model
 from atoll.runtime.interpreter import Interpreter
 
 SOURCE = SHARED / "models/v10/mobilenet_v2_1.0_224_quant.tflite"

@@ -7,7 +7,7 @@ from PIL import Image, ImageOps
 from pixel_models import SCORES, SIDE, pixel_file, pixel_model
 
 from atoll.data.decode import UnreadablePhoto
-from atoll.edgetpu.compiler import compile_for_sim
+from atoll.edgetpu.simfile import compile_for_sim
 from atoll.errors import ModelError
 from atoll.evaluate.classifier import Classifier
 from atoll.tflite.metadata import ImageMetadata, attach

@@ -6,7 +6,7 @@ import pytest
 from litert_files import random_inputs, run, runnable, source_files
 
 from atoll import Interpreter
-from atoll.edgetpu.compiler import compile_model
+from atoll.compiler.job import compile_model
 from atoll.edgetpu.simfile import SIM_OP
 from atoll.errors import DeviceError, ModelError, UsageError
 from atoll.runtime.devices import DEVICES

@@ -15,12 +15,12 @@ from atoll.build.measure import measure
 from atoll.build.network import Network, choose, make_network, prove_transfer
 from atoll.build.report import Outcome, document_of, pictures_of
 from atoll.build.run_folder import RunFolder, open_run
+from atoll.compiler import google
+from atoll.compiler.job import Compiled, compile_model
 from atoll.data.dataset import Dataset, prepare
 from atoll.data.labels import write_labels
 from atoll.data.listing import fingerprint
 from atoll.data.scan import scan
-from atoll.edgetpu import google
-from atoll.edgetpu.compiler import Compiled, compile_model
 from atoll.errors import CompilerError, OutputError
 from atoll.files import make_folder, replacing, write_bytes, write_json, write_text
 from atoll.framework import make_deterministic

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from atoll.build.measure import Measured
     from atoll.build.network import Network
     from atoll.build.settings import BuildSettings
+    from atoll.compiler.job import Compiled
     from atoll.data.dataset import Dataset
-    from atoll.edgetpu.compiler import Compiled
     from atoll.train.training import Trained
 
 _MOST_MISTAKES = 24

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from atoll.edgetpu.partition import Place, place
+from atoll.edgetpu.partition import Place, partition, place
+from atoll.edgetpu.rules import NEWEST_RUNTIME
 from atoll.errors import CompilerError
 from atoll.tflite.edit import compact, with_main
 from atoll.tflite.graph import Model, Operator, Subgraph
@@ -66,6 +67,22 @@ def to_sim(model: Model, verdicts: Sequence[Verdict]) -> Model:
     )
     operators = [*placed(Place.HEAD), custom, *placed(Place.TAIL)]
     return with_main(model, replace(graph, operators=operators))
+
+
+def compile_for_sim(model: Model, *, min_runtime: int = NEWEST_RUNTIME) -> Model:
+    """Compiles a model for the simulator, in memory.
+
+    Args:
+        model: A model that is not compiled; it stays as it is.
+        min_runtime: The oldest runtime version that must run the model, 10 to 14.
+
+    Returns:
+        The compiled model; the model itself where nothing is mapped.
+
+    Raises:
+        UsageError: There is no such runtime version.
+    """
+    return to_sim(model, partition(model.main, min_runtime=min_runtime))
 
 
 def _boundary(model: Model, mapped: list[Operator]) -> tuple[list[int], list[int]]:

@@ -29,6 +29,7 @@ class Verdict:
         status: Google's words.
         reason: Why it stays on the CPU, precisely; empty where it does not.
         fix: What to change so that it maps; empty where nothing is known to help.
+        part: Which mapped part of the graph it belongs to, from 0; -1 on the CPU.
     """
 
     index: int
@@ -38,3 +39,4 @@ class Verdict:
     status: str
     reason: str = ""
     fix: str = ""
+    part: int = -1

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from atoll.edgetpu.compiler import compile_for_sim
-from atoll.edgetpu.simfile import EDGETPU_OP, SIM_OP
+from atoll.edgetpu.simfile import EDGETPU_OP, SIM_OP, compile_for_sim
 from atoll.errors import DeviceError
 from atoll.runtime.litert import check_litert, open_litert
 from atoll.runtime.simulator import simulator

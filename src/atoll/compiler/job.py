@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from atoll import files
-from atoll.edgetpu import google
-from atoll.edgetpu.oplog import count_operators, format_table
+from atoll.compiler import google
+from atoll.compiler.oplog import count_operators, format_table
 from atoll.edgetpu.partition import partition
 from atoll.edgetpu.rules import NEWEST_RUNTIME
 from atoll.edgetpu.simfile import EDGETPU_OP, SIM_OP, to_sim
@@ -92,22 +92,6 @@ def compile_model(
     verdicts = partition(model.main, min_runtime=min_runtime)
     files.make_folder(out_dir)
     return compile_with(path, out_dir, model, verdicts, min_runtime)
-
-
-def compile_for_sim(model: Model, *, min_runtime: int = NEWEST_RUNTIME) -> Model:
-    """Compiles a model for the simulator, in memory.
-
-    Args:
-        model: A model that is not compiled; it stays as it is.
-        min_runtime: The oldest runtime version that must run the model, 10 to 14.
-
-    Returns:
-        The compiled model; the model itself where nothing is mapped.
-
-    Raises:
-        UsageError: There is no such runtime version.
-    """
-    return to_sim(model, partition(model.main, min_runtime=min_runtime))
 
 
 def _with_sim(

@@ -6,10 +6,10 @@ import ai_edge_litert.schema_py_generated as schema
 import pytest
 from litert_files import random_inputs, run, runnable
 
-from atoll.edgetpu.compiler import compile_for_sim, compile_model
-from atoll.edgetpu.google import VARIABLE
-from atoll.edgetpu.oplog import count_operators, parse_table
-from atoll.edgetpu.simfile import SIM_OP
+from atoll.compiler.google import VARIABLE
+from atoll.compiler.job import compile_model
+from atoll.compiler.oplog import count_operators, parse_table
+from atoll.edgetpu.simfile import SIM_OP, compile_for_sim
 from atoll.edgetpu.verdict import MAPPED
 from atoll.errors import CompilerError, ModelError, OutputError, UsageError
 from atoll.tflite.graph import Model, Operator, Subgraph, Tensor
@@ -20,7 +20,7 @@ from atoll.tflite.writer import write_model
 @pytest.fixture(autouse=True)
 def no_google(monkeypatch):
     monkeypatch.delenv(VARIABLE, raising=False)
-    monkeypatch.setattr("atoll.edgetpu.google.COMMAND", "no-such-compiler")
+    monkeypatch.setattr("atoll.compiler.google.COMMAND", "no-such-compiler")
 
 
 def float_model() -> Model:

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from atoll.edgetpu import google
-from atoll.edgetpu.oplog import OperatorCount
+from atoll.compiler import google
+from atoll.compiler.oplog import OperatorCount
 from atoll.errors import CompilerError
 
 REPORT = """\

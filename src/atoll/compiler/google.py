@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atoll import files
-from atoll.edgetpu.oplog import OperatorCount, parse_table
+from atoll.compiler.oplog import OperatorCount, parse_table
 from atoll.errors import CompilerError
 
 if TYPE_CHECKING:

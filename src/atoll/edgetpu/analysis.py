@@ -1,0 +1,76 @@
+"""What would become of a model on the chip: where each operator runs, what fits, how long it takes.
+
+One function, a line a pass. `check`, `compile`, `profile` and the page all show this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from atoll.edgetpu.latency.links import LINKS
+from atoll.edgetpu.latency.predict import predict
+from atoll.edgetpu.memory import plan_memory
+from atoll.edgetpu.partition import partition
+from atoll.edgetpu.rules import NEWEST_RUNTIME
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from atoll.edgetpu.latency.predict import Latency
+    from atoll.edgetpu.memory import MemoryPlan
+    from atoll.edgetpu.verdict import Verdict
+    from atoll.tflite.graph import Subgraph
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What would become of a model.
+
+    Attributes:
+        graph: Its main subgraph.
+        verdicts: Where each operator runs, in the graph's order.
+        memory: What lies where on the chip.
+        latency: The predicted time of a call, by link.
+    """
+
+    graph: Subgraph
+    verdicts: list[Verdict]
+    memory: MemoryPlan
+    latency: dict[str, Latency]
+
+
+def analyse(
+    graph: Subgraph,
+    *,
+    min_runtime: int = NEWEST_RUNTIME,
+    intermediate_tensors: Sequence[str] = (),
+    multiple_subgraphs: bool = False,
+    cache_bytes: int | None = None,
+    clock: str = "max",
+) -> Analysis:
+    """Says what would become of a model on the Edge TPU.
+
+    Args:
+        graph: The main subgraph of a model that is not compiled.
+        min_runtime: The oldest runtime version that must run the model, 10 to 14.
+        intermediate_tensors: Names of tensors; what follows them stays on the CPU.
+        multiple_subgraphs: Whether more than one part may be mapped.
+        cache_bytes: On-chip memory for parameters that other models leave; None for all there is.
+        clock: The chip's clock: "max" or "std".
+
+    Returns:
+        The analysis.
+
+    Raises:
+        UsageError: A flag has no meaning: there is no such runtime version, tensor or clock.
+    """
+    verdicts = partition(
+        graph,
+        min_runtime=min_runtime,
+        intermediate_tensors=intermediate_tensors,
+        multiple_subgraphs=multiple_subgraphs,
+    )
+    memory = plan_memory(graph, verdicts, min_runtime=min_runtime, cache_bytes=cache_bytes)
+    latency = {link: predict(graph, verdicts, memory, link=link, clock=clock) for link in LINKS}
+    return Analysis(graph, verdicts, memory, latency)

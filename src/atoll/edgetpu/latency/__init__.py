@@ -1,0 +1,1 @@
+"""A model of the chip's speed: cycles an operator, bytes over the link, time a call."""

@@ -1,0 +1,39 @@
+"""What a rewrite is: one row of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from atoll.legalize.draft import Change, Draft
+
+# How far the outputs may move. "identical": not at all, whatever goes in. "one step": each output
+# of the replaced operators by one quantisation step. "measured": it is measured, and said.
+Exactness = Literal["identical", "one step", "measured"]
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """One row.
+
+    Attributes:
+        name: A short name, as `--skip` takes it: "fixed-batch".
+        ops: The operators that it starts from.
+        apply: Looks at the operator with this index; returns the change, or None where it does not
+            apply. Its docstring is what the user reads: what is changed, and why.
+        exactness: How far the outputs may move.
+        always: Whether it is done wherever it applies. Otherwise it is done only where the
+            operator breaks a rule of the chip and what replaces it does not.
+    """
+
+    name: str
+    ops: tuple[str, ...]
+    apply: Callable[[Draft, int], Change | None]
+    exactness: Exactness
+    always: bool = False
+
+    @property
+    def what(self) -> str:
+        """What is changed, in a sentence."""
+        return " ".join((self.apply.__doc__ or "").split())
