@@ -12,7 +12,9 @@ $(READY): pyproject.toml constraints.txt
 	  { echo "Atoll needs Python 3.11 or newer. Received: $$($(PYTHON) --version). Run: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --group dev --editable '.[all]'
+	@# Compiled to bytecode here, as uv leaves it to the first import, which may not be allowed to write.
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --group dev --editable '.[all]'
+	@$(BIN)/python -m compileall -q src
 	@touch $@
 
 demo: setup
@@ -39,6 +41,7 @@ docs: setup
 	$(BIN)/mkdocs build --strict
 
 bench: setup
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --group bench
 	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
 clean:

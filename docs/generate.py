@@ -6,6 +6,7 @@ Usage: python docs/generate.py          writes them
 
 from __future__ import annotations
 
+import csv
 import inspect
 import re
 import sys
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from atoll.build.run_folder import FILES
 from atoll.cli.app import app
-from atoll.edgetpu import rules, verdict
+from atoll.edgetpu import refusals, rules, sources, verdict, versions
 from atoll.files import write_text
 from atoll.runtime.devices import DEVICES
 from atoll.train.augment import AUGMENTATIONS
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 DOCS = Path(__file__).resolve().parent
+# Beside the code, wherever this file is run from.
+_RESULTS = Path(inspect.getfile(rules)).resolve().parents[3] / "benchmarks" / "results"
 
 _MADE = "<!-- Made by docs/generate.py from the code: change it there. -->\n\n"
 _METAVARS = {Path: "PATH", str: "TEXT", int: "N", float: "X"}
@@ -56,16 +59,25 @@ with a softmax. How a photo becomes its input, and what the passes train, is tol
 [Training](training.md).
 """
 
-_OPERATIONS = f"""# Operators
+_OPERATIONS = """# Operators
 
 Which TFLite operators Atoll takes the Edge TPU to run. The tables are the ones that the program
 itself reads ([how they are used](architecture.md#how-to-add-an-operator-rule)); what they lead to
-was held against published pairs of models, source and compiled: on all 18 compared, the operators
-that stay on the CPU are those that Google's compiler left there (measured).
+is held against published pairs of models, source and compiled ([agreement](agreement.md)).
 
-Google's compiler is closed. A rule here is what the vendor's documents and published files say,
-not what its code does: another model may show one to be wrong.
+Google's compiler is closed. A rule here is what the vendor's documents, published logs and
+published files say, not what its code does: another model may show one to be wrong.
+"""
 
+_EVIDENCE = {
+    sources.Evidence.MEASURED: "read off a file that Google's compiler made",
+    sources.Evidence.LOG: "printed by Google's compiler for somebody who published it",
+    sources.Evidence.VENDOR: "written by the maker of the chip",
+    sources.Evidence.INFERRED: "follows from other facts; nobody has seen it itself",
+    sources.Evidence.UNKNOWN: "nobody has evidence; treated as not mapped",
+}
+
+_CUT = f"""
 ## The cut
 
 An operator is mapped if the tables allow it and it needs nothing that a CPU operator computes
@@ -73,6 +85,24 @@ from mapped ones. So the mapped part is one piece; what comes behind the first o
 stays on the CPU stays there too, unless it hangs on another branch. Operators that must run on
 the CPU at the very beginning do not end the mapped part. An operator that is supported and still
 left out has the status `{verdict.SECOND_SUBGRAPH}`.
+
+- With `-a` what is supported behind the cut is mapped as further parts: as few as can hold it, each
+  of which needs nothing that the CPU computes from itself.
+- With `-i` the operators that read the named tensors stay on the CPU, and so what is computed from
+  them; with `-a` that is mapped as further parts (logs: google-coral/edgetpu#601 and #324).
+- With `-d` the last operators stay on the CPU, `-k` more at every try, as if the tensors between
+  had been named.
+"""
+
+_AGREEMENT = """# Agreement with Google's compiler
+
+Every published pair of models at hand, source and compiled: where Google's compiler put each
+operator and where Atoll would, and the bytes of parameters. Made from
+`benchmarks/results/agreement.csv`, which `benchmarks/bench_agreement.py` writes; a test holds the
+file against what the code gives now.
+
+A row with nothing in its last two columns agrees in every figure. Memory is that of a model
+compiled alone. The sets are those of the runtime that the files were published for.
 """
 
 
@@ -114,29 +144,116 @@ def backbones() -> str:
 
 def operations() -> str:
     """The rules of the Edge TPU: what holds for all operators, and each operator's own."""
-    everywhere = "".join(f"- {_sentence(test)}\n" for test in (*rules.TYPES, *rules.GENERAL))
-    rows = (
-        (
-            f"`{rule.op}`",
-            f"{rule.since} to {rule.until}" if rule.since < rule.until else rule.since,
-            " ".join(map(_sentence, rule.constraints)),
-            rule.source,
-        )
-        for rule in rules.RULES
-    )
-    table = _table(("operator", "runtime", "what must hold besides", "source"), rows)
     words = "".join(
         f"- {value}\n"
         for name, value in vars(verdict).items()
         if name.isupper() and isinstance(value, str)
     )
+    everywhere = "".join(f"- {_sentence(test)}\n" for test in (*rules.TYPES, *rules.GENERAL))
     return (
-        f"{_OPERATIONS}\n## What must hold for every operator\n\n{everywhere}"
+        f"{_OPERATIONS}{_CUT}\n## What must hold for every operator\n\n{everywhere}"
         f"\n## Operator by operator\n\nA runtime is a version of the Edge TPU's driver, "
-        f"{rules.OLDEST_RUNTIME} to {rules.NEWEST_RUNTIME}.\n\n{table}"
+        f"{rules.OLDEST_RUNTIME} to {rules.NEWEST_RUNTIME}.\n\n{_operators()}"
+        f"\nHow a row is known:\n\n"
+        f"{_table(('word', 'means'), _EVIDENCE.items())}"
+        f"\n{''.join(_document(short, long) for short, long in sources.DOCUMENTS.items())}"
+        f"\n## Operators that stay on the CPU\n\nKnown from:\n\n{_refused()}"
+        f"\nOf all others nobody has evidence: `atoll check` calls them unknown, and treats them "
+        f"as not mapped.\n"
+        f"\n## Operator versions\n\n{_versions()}"
+        f"\n## Files that Google's compiler refuses\n\n{_refusals()}"
         f"\n## Statuses\n\nIn the words of Google's compiler, version 16, so that a search finds "
         f"them:\n\n{words}"
     )
+
+
+def _operators() -> str:
+    rows = (
+        (
+            f"`{rule.op}`",
+            f"{rule.since} to {rule.until}" if rule.since < rule.until else rule.since,
+            " ".join((*map(_sentence, rule.constraints), rule.caveat)).strip(),
+            rule.sources[0].evidence,
+            "; ".join(source.where for source in rule.sources),
+        )
+        for rule in rules.RULES
+    )
+    return _table(("operator", "runtime", "what must hold besides", "known", "from"), rows)
+
+
+def _document(short: sources.Source, long: str) -> str:
+    name = short.where.removeprefix("the ")
+    return f"- The {name}: {long}\n"
+
+
+def _refused() -> str:
+    rows = (
+        (f"`{op}`", source.evidence, source.where) for op, source in sorted(rules.REFUSED.items())
+    )
+    return _table(("operator", "known", "from"), rows)
+
+
+def _versions() -> str:
+    rows = ((f"`{op}`", versions.newest_version(op)) for op in sorted({r.op for r in rules.RULES}))
+    where = "".join(f"- {source}\n" for source in versions.SOURCES)
+    return (
+        f"Google's compiler has TensorFlow {versions.TENSORFLOW} built in, and reads no file with "
+        f"an operator of a newer version. `atoll legalize` brings versions down where the meaning "
+        f"is the same.\n\n{_table(('operator', 'newest version'), rows)}\n{where}"
+    )
+
+
+def _refusals() -> str:
+    rows = (
+        (
+            f"`{kind.words}`",
+            kind.reason,
+            f"{kind.fix}.",
+            "every such file" if kind.certain else "some such files",
+            kind.source,
+        )
+        for kind in refusals.KINDS
+    )
+    heads = ("it prints", "reason", "fix", "refuses", "known from")
+    return _table(heads, rows)
+
+
+def agreement() -> str:
+    """Google's compiler and Atoll on every published pair, from the benchmark's figures."""
+    with (_RESULTS / "agreement.csv").open(newline="") as file:
+        found = list(csv.DictReader(file))
+    cut = [
+        (
+            f"{row['set']}/{row['model']}",
+            row["operators"],
+            row["tpu_google"],
+            row["tpu_atoll"],
+            row["only_google_on_cpu"],
+            row["only_atoll_on_cpu"],
+        )
+        for row in found
+    ]
+    memory = [
+        (
+            f"{row['set']}/{row['model']}",
+            *(f"{int(row[f'{what}_{who}']):,}" for what in _BYTES for who in ("google", "atoll")),
+            row["cause"],
+        )
+        for row in found
+    ]
+    same_cut = sum(not row["only_google_on_cpu"] + row["only_atoll_on_cpu"] for row in found)
+    same_bytes = sum(row["parameter_bytes_google"] == row["parameter_bytes_atoll"] for row in found)
+    cut_heads = ("pair", "operators", "on the TPU: Google", "Atoll", "on the CPU for Google only")
+    bytes_heads = [f"{what}: {who}" for what in _BYTES.values() for who in ("Google", "Atoll")]
+    return (
+        f"{_AGREEMENT}\n## Where operators run\n\n{same_cut} of {len(found)} pairs are cut "
+        f"alike.\n\n{_table((*cut_heads, 'for Atoll only'), cut)}"
+        f"\n## Parameters, in bytes\n\n{same_bytes} of {len(found)} pairs have the same bytes of "
+        f"parameters.\n\n{_table(('pair', *bytes_heads, 'cause of a difference'), memory)}"
+    )
+
+
+_BYTES = {"parameter_bytes": "all", "cached": "kept on the chip", "streamed": "streamed"}
 
 
 def run_files() -> str:
@@ -168,6 +285,7 @@ def augmentations() -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
+    "agreement.md": agreement,
     "backbones.md": backbones,
     "cli.md": cli,
     "operations.md": operations,

@@ -1,8 +1,11 @@
 """Runs the real `atoll` command, as a person does."""
 
+import contextlib
+import io
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 ATOLL = Path(sys.executable).with_name("atoll")
 
@@ -11,6 +14,25 @@ def atoll(*words, **kwargs) -> subprocess.CompletedProcess:
     """The finished process, its output as text."""
     command = [str(ATOLL), *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, timeout=600, **kwargs)
+
+
+def atoll_inside(*words, cwd=".") -> subprocess.CompletedProcess:
+    """The same in this process, which is quicker: its status, and its output as text."""
+    from atoll.cli import main
+
+    command = ["atoll", *map(str, words)]
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    with (
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        mock.patch.object(sys, "argv", command),
+    ):
+        try:
+            main()
+        except SystemExit as ended:
+            status = ended.code or 0
+    return subprocess.CompletedProcess(command, status, out.getvalue(), err.getvalue())
 
 
 def refused(process: subprocess.CompletedProcess) -> str:

@@ -9,13 +9,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atoll.edgetpu.rules import GENERAL, NEWEST_RUNTIME, OLDEST_RUNTIME, RULES, TYPES, breach
+from atoll.edgetpu.rules import (
+    GENERAL,
+    NEWEST_RUNTIME,
+    OLDEST_RUNTIME,
+    REFUSED,
+    REPLACED,
+    RULES,
+    TYPES,
+    breach,
+)
+from atoll.edgetpu.sources import Evidence
 from atoll.edgetpu.verdict import (
     LIMITATION,
     UNSUPPORTED,
     UNSUPPORTED_RANK,
     UNSUPPORTED_TYPE,
+    UNSUPPORTED_VERSION,
 )
+from atoll.legalize.table import REWRITES
 from atoll.tflite.graph import Operator, Quantization, Subgraph, Tensor
 
 ROWS = {rule.op for rule in RULES}
@@ -57,10 +69,11 @@ def weights(*shape) -> Tensor:
     return int8(shape, np.ones(shape, np.int8))
 
 
-def judged(kind, tensors, outputs=1, options=None, min_runtime=NEWEST_RUNTIME):
+def judged(kind, tensors, outputs=1, options=None, min_runtime=NEWEST_RUNTIME, version=1):
     """The verdict on one operator; the last tensors are its outputs."""
     split = len(tensors) - outputs
-    op = Operator(kind, list(range(split)), list(range(split, len(tensors))), options=options)
+    made = list(range(split, len(tensors)))
+    op = Operator(kind, list(range(split)), made, version, options=options)
     return breach(Subgraph("g", tensors, [op], [0], op.outputs), op, min_runtime)
 
 
@@ -83,7 +96,39 @@ def test_every_constraint_reads_as_a_sentence():
         assert text[0].isupper()
         assert text.endswith(".")
         assert "\n" not in text
-    assert all(rule.source for rule in RULES)
+
+
+def test_every_row_says_how_it_is_known():
+    """Nobody could judge a rule without its source; one that nobody saw must say so."""
+    for rule in RULES:
+        assert rule.sources, rule.op
+        assert all(source.where for source in rule.sources)
+        order = [[*Evidence].index(source.evidence) for source in rule.sources]
+        assert Evidence.UNKNOWN not in {source.evidence for source in rule.sources}
+        assert order[0] == min(order), rule.op
+    assert not ROWS & REFUSED.keys()
+    for name in REFUSED:
+        assert hasattr(schema.BuiltinOperator, name)
+
+
+def test_what_the_legaliser_replaces_is_what_users_are_sent_to_it_for():
+    """A fix that does nothing costs trust; one that nobody hears of does nothing either."""
+    starts = {op for row in REWRITES for op in row.ops} - ROWS
+    # SHAPE goes with the constants that it stands for; DEQUANTIZE only as an end of others.
+    assert starts - {"DEQUANTIZE"} == REPLACED - {"SHAPE"}
+
+
+def test_measured_rows_name_published_files(shared):
+    """A measurement that nobody can repeat is none."""
+    files = {path.name for path in (shared / "models").glob("*/*_edgetpu.tflite")}
+    sources = [source for rule in RULES for source in rule.sources] + [*REFUSED.values()]
+    named = {
+        source.where.partition(".tflite")[0] + ".tflite"
+        for source in sources
+        if source.evidence is Evidence.MEASURED
+    }
+    assert len(named) >= 7
+    assert named <= files
 
 
 def test_every_operator_of_the_vendors_table_has_a_row(shared):
@@ -113,6 +158,14 @@ VECTOR = int8((1, 4))
             "Sizes must be known",
         ),
         ("LEAKY_RELU", [int8(IMAGE), int8(IMAGE)], None, UNSUPPORTED, "no LEAKY_RELU"),
+        ("ELU", [int8(IMAGE), int8(IMAGE)], None, UNSUPPORTED, "nobody has evidence"),
+        (
+            "ARG_MIN",
+            [int8(IMAGE), int8(IMAGE, type="INT64")],
+            None,
+            UNSUPPORTED_TYPE,
+            "nobody has evidence",
+        ),
         ("CONV_2D", [int8(IMAGE), int8((4, 1, 1, 4)), int8(IMAGE)], None, LIMITATION, "constants"),
         (
             "CONV_2D",
@@ -120,6 +173,13 @@ VECTOR = int8((1, 4))
             schema.Conv2DOptionsT(dilationHFactor=2, dilationWFactor=1),
             LIMITATION,
             "same in x and y",
+        ),
+        (
+            "CONV_2D",
+            [int8(IMAGE), weights(4, 1, 1, 2), int8(IMAGE)],
+            None,
+            LIMITATION,
+            "Received: 4 channels, weights of 2.",
         ),
         (
             "AVERAGE_POOL_2D",
@@ -137,6 +197,14 @@ VECTOR = int8((1, 4))
         ),
         ("FULLY_CONNECTED", [int8((2, 4)), weights(3, 4), int8((2, 3))], None, LIMITATION, "one"),
         ("SOFTMAX", [int8((1, 16001)), int8((1, 16001))], None, LIMITATION, "16,000"),
+        (
+            "MEAN",
+            [int8((1, 256, 128, 3)), int32(1, 2), int8((1, 1, 1, 3))],
+            None,
+            LIMITATION,
+            "Received: 32768.",
+        ),
+        ("MEAN", [int8((2, 8, 4)), int32(-3, -2), int8((4,))], None, LIMITATION, "batch"),
         ("MEAN", [int8((1, 8, 8, 6)), int32(3), int8((1, 8, 8, 1))], None, LIMITATION, "of 4"),
         ("MEAN", [int8(IMAGE), int32(0), int8(IMAGE)], None, LIMITATION, "batch"),
         ("PACK", [int8((8, 4)), int8((8, 4)), int8((2, 8, 4))], None, LIMITATION, "batch"),
@@ -199,6 +267,8 @@ def test_each_limit_is_found_and_named(kind, tensors, options, status, words):
         ),
         ("MEAN", [int8(IMAGE), int32(1, 2), int8((1, 1, 1, 4))], None),
         ("MEAN", [int8(IMAGE), int32(-1), int8((1, 8, 8, 1))], None),
+        ("MEAN", [int8(IMAGE), int32(-3, -2), int8((1, 4))], None),
+        ("SOFTMAX", [int8((1, 4, 1344, 16)), int8((1, 4, 1344, 16))], None),
         ("FULLY_CONNECTED", [VECTOR, weights(3, 4), int8((1, 3))], None),
         ("PACK", [int8((1, 4)), int8((1, 4)), int8((1, 2, 4))], schema.PackOptionsT(axis=1)),
         ("PAD", [int8(IMAGE), int32([0, 0], [1, 1], [0, 0], [0, 0]), int8((1, 10, 8, 4))], None),
@@ -211,6 +281,42 @@ def test_what_is_within_the_limits_is_mapped(kind, tensors, options):
     assert judged(kind, tensors, options=options) is None
 
 
+def test_reasons_say_what_was_received():
+    """ "Must have one dimension" helps nobody who does not know which shape there is."""
+    found = judged("FULLY_CONNECTED", [int8((7, 7, 4)), weights(3, 4), int8((1, 7, 7, 3))])
+    assert found.reason == (
+        "The output must have one dimension: only its innermost size may be above 1. "
+        "Received: [1, 7, 7, 3]."
+    )
+    assert judged("ADD", [int8(IMAGE), int8(IMAGE, type="INT16")]).reason.endswith("INT16.")
+
+
+def test_a_dense_layer_with_a_scale_a_channel_maps():
+    """TensorFlow 2.16 and later write them so; dense_256_edgetpu.tflite shows that they map."""
+    scales = Quantization(np.float32([0.5, 0.25, 0.125]), np.int64([0, 0, 0]))
+    dense = int8((3, 4), np.ones((3, 4), np.int8), quantization=scales)
+    assert judged("FULLY_CONNECTED", [VECTOR, dense, int8((1, 3))]) is None
+
+
+def test_newer_versions_are_not_mapped_and_the_cure_is_named():
+    """Google's compiler would not even read the file."""
+    conv = [int8(IMAGE), weights(4, 1, 1, 4), int8(IMAGE)]
+    assert judged("CONV_2D", conv, version=5) is None
+    found = judged("CONV_2D", conv, version=6)
+    assert found.status == UNSUPPORTED_VERSION
+    assert found.reason.endswith("Received: 6.")
+    assert "atoll legalize" in found.fix
+
+
+def test_runtimes_before_12_take_no_signed_numbers():
+    """Compiled for runtime 11, an int8 model stays on the CPU as a whole."""
+    signed, plain = [int8(IMAGE), int8(IMAGE)], [int8(IMAGE, type="UINT8")] * 2
+    assert judged("RELU", plain, min_runtime=11) is None
+    assert judged("RELU", signed, min_runtime=12) is None
+    found = judged("RELU", signed, min_runtime=11)
+    assert (found.status, "runtime 12" in found.reason) == (UNSUPPORTED_TYPE, True)
+
+
 def test_older_runtimes_have_fewer_operators_and_stricter_rows():
     """A model that is compiled for an old runtime must not crash on it."""
     pack = [int8((1, 4)), int8((1, 4)), int8((1, 2, 4))]
@@ -218,6 +324,9 @@ def test_older_runtimes_have_fewer_operators_and_stricter_rows():
     assert found.status == UNSUPPORTED
     assert found.reason == "It needs runtime 13. Received: 12."
     over_channels = [int8(IMAGE), int32(3), int8((1, 8, 8, 1))]
+    many = [int8((1, 8, 4)), int8((1, 8, 4))]
+    assert judged("SOFTMAX", many, min_runtime=14) is None
+    assert "one dimension" in judged("SOFTMAX", many, min_runtime=13).reason
     assert judged("MEAN", over_channels, min_runtime=13) is None
     assert "x and y alone" in judged("MEAN", over_channels, min_runtime=12).reason
     tall = [int8((5, 1, 10)), int8((5, 10))]
@@ -253,7 +362,7 @@ _TENSORS = st.builds(
 
 
 @given(
-    st.sampled_from(sorted(ROWS)),
+    st.sampled_from(sorted({*ROWS, "CUSTOM", "GELU"})),
     st.lists(_TENSORS, min_size=1, max_size=6),
     st.data(),
     st.integers(OLDEST_RUNTIME, NEWEST_RUNTIME),

@@ -4,11 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from litert_files import random_inputs, run, runnable
 
+from atoll import Interpreter
 from atoll.edgetpu.partition import partition
 from atoll.edgetpu.simfile import SIM_OP, to_sim
 from atoll.errors import CompilerError
+from atoll.tflite.build import GraphBuilder
 from atoll.tflite.graph import Model
 from atoll.tflite.reader import read_model
 from atoll.tflite.writer import write_model
@@ -86,3 +90,50 @@ def test_verdicts_that_cannot_run_as_one_part_are_refused(shared):
     verdicts[5] = replace(verdicts[5], target="cpu")
     with pytest.raises(CompilerError, match="mapped operators must not need"):
         to_sim(model, verdicts)
+
+
+def _small_network(choices: list[tuple[int, int, int]]) -> Model:
+    """A network of small layers; a choice is (kind, one input, another)."""
+    b = GraphBuilder("int8", seed=1)
+    made = [b.input((1, 4, 4, 4))]
+    for kind, first, second in choices:
+        x, y = made[first % len(made)], made[second % len(made)]
+        if kind == 0:
+            made.append(b.conv2d(x, 4, 3))
+        elif kind == 1:
+            made.append(b.add(x, y))
+        elif kind == 2:
+            made.append(b.relu(x))
+        elif kind == 3:
+            made += b.op("HARD_SWISH", [x], [(1, 4, 4, 4)])
+        else:
+            # The CPU runs it, the Edge TPU has none.
+            axis = b.constant(np.int32([1]))
+            made += b.op("REVERSE_V2", [x, axis], [(1, 4, 4, 4)], version=1)
+    unread = {*made[1:]} - {t for op in b.operators for t in op.inputs}
+    return b.model(sorted(unread))
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([0, 1, 2, 2, 3, 4]), st.integers(0, 30), st.integers(0, 30)),
+        min_size=1,
+        max_size=14,
+    ),
+    st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_cut_into_any_number_of_parts_computes_the_same(choices, several):
+    """Every part runs by itself, in an order in which all it needs is there."""
+    model = _small_network(choices)
+    verdicts = partition(model.main, multiple_subgraphs=several)
+    sim = to_sim(model, verdicts)
+    parts = [op for op in sim.main.operators if op.custom_name == SIM_OP]
+    assert len(parts) == len({verdict.part for verdict in verdicts} - {-1})
+    array = np.random.default_rng(0).integers(-128, 128, (1, 4, 4, 4)).astype(np.int8)
+    with (
+        Interpreter(write_model(model), device="cpu") as whole,
+        Interpreter(write_model(sim), device="sim") as cut,
+    ):
+        for one, two in zip(whole.invoke(array), cut.invoke(array), strict=True):
+            assert np.array_equal(one, two)

@@ -15,7 +15,7 @@ from atoll.build.measure import measure
 from atoll.build.network import Network, choose, make_network, prove_transfer
 from atoll.build.report import Outcome, document_of, pictures_of
 from atoll.build.run_folder import RunFolder, open_run
-from atoll.compiler import google
+from atoll.compiler import program
 from atoll.compiler.job import Compiled, compile_model
 from atoll.data.dataset import Dataset, prepare
 from atoll.data.labels import write_labels
@@ -209,7 +209,7 @@ def _compile(folder: RunFolder, progress: Progress) -> Compiled:
     progress.start("Compiling")
     model = folder.path / "model_quant.tflite"
     compiled = compile_model(model, folder.path, backend="sim")
-    if google.find() is None:
+    if program.find() is None:
         return compiled
     try:
         return compile_model(model, folder.path, backend="google")

@@ -8,6 +8,7 @@ import sys
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Sequence
     from types import TracebackType
 
     from rich.progress import TaskID
@@ -16,6 +17,57 @@ if TYPE_CHECKING:
 def print_json(document: Any) -> None:
     """One JSON document on standard output."""
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
+
+
+class Notes:
+    """Tells what happens in plain lines, with nothing to load: for work of a second or two."""
+
+    def start(self, title: str) -> None:
+        """A new piece of work begins."""
+        self.note(title)
+
+    def update(self, done: int, total: int, detail: str = "") -> None:
+        """Nothing is shown."""
+
+    def note(self, text: str) -> None:
+        """Something a person should know, one line."""
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], words: Container[int]) -> None:
+    """A table on standard output: drawn on a terminal, plain columns elsewhere.
+
+    Args:
+        heads: The columns' heads.
+        rows: The cells.
+        words: The columns that hold words; all others are aligned to the right.
+    """
+    if sys.stdout.isatty():
+        _draw_table(heads, rows, words)
+        return
+    lines = [list(heads), *map(list, rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (
+            cell.ljust(width) if column in words else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+
+
+def _draw_table(heads: Sequence[str], rows: Sequence[Sequence[str]], words: Container[int]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column, head in enumerate(heads):
+        table.add_column(head, justify="left" if column in words else "right")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console(file=sys.stdout, highlight=False).print(table)
 
 
 class Terminal:

@@ -71,6 +71,37 @@ def analyse(
         intermediate_tensors=intermediate_tensors,
         multiple_subgraphs=multiple_subgraphs,
     )
-    memory = plan_memory(graph, verdicts, min_runtime=min_runtime, cache_bytes=cache_bytes)
+    return analyse_cut(
+        graph, verdicts, min_runtime=min_runtime, cache_bytes=cache_bytes, clock=clock
+    )
+
+
+def analyse_cut(
+    graph: Subgraph,
+    verdicts: Sequence[Verdict],
+    *,
+    min_runtime: int = NEWEST_RUNTIME,
+    cache_bytes: int | None = None,
+    memory: MemoryPlan | None = None,
+    clock: str = "max",
+) -> Analysis:
+    """Says what would become of a model of which it is known where each operator runs.
+
+    Args:
+        graph: The main subgraph.
+        verdicts: Where each operator runs.
+        min_runtime: The oldest runtime version that must run the model, 10 to 14.
+        cache_bytes: On-chip memory for parameters that other models leave; None for all there is.
+        memory: What lies where, where that was decided together with other models.
+        clock: The chip's clock: "max" or "std".
+
+    Returns:
+        The analysis.
+
+    Raises:
+        UsageError: There is no such clock.
+    """
+    if memory is None:
+        memory = plan_memory(graph, verdicts, min_runtime=min_runtime, cache_bytes=cache_bytes)
     latency = {link: predict(graph, verdicts, memory, link=link, clock=clock) for link in LINKS}
-    return Analysis(graph, verdicts, memory, latency)
+    return Analysis(graph, list(verdicts), memory, latency)

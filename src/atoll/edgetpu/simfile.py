@@ -1,4 +1,4 @@
-"""A compiled model for the simulator: the mapped part in one custom operator, the rest around it.
+"""A compiled model for the simulator: each mapped part in one custom operator, the rest around.
 
 The operator's payload is the mapped part itself, as a whole TFLite file. So whoever can run TFLite
 can simulate, and nobody can take the file for one that real silicon runs.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from atoll.edgetpu.partition import Place, partition, place
+from atoll.edgetpu.partition import partition, stages
 from atoll.edgetpu.rules import NEWEST_RUNTIME
 from atoll.errors import CompilerError
 from atoll.tflite.edit import compact, with_main
@@ -26,7 +26,7 @@ EDGETPU_OP = "edgetpu-custom-op"
 
 
 def to_sim(model: Model, verdicts: Sequence[Verdict]) -> Model:
-    """Puts the mapped operators of a model into one custom operator.
+    """Puts the mapped operators of a model into one custom operator a part.
 
     Args:
         model: The model; it stays as it is.
@@ -36,36 +36,32 @@ def to_sim(model: Model, verdicts: Sequence[Verdict]) -> Model:
         The compiled model; the model itself where nothing is mapped.
 
     Raises:
-        CompilerError: The mapped operators cannot run as one, for one needs what a CPU operator
-            computes from another.
+        CompilerError: The mapped operators of a part cannot run as one, for one needs what a CPU
+            operator computes from another.
     """
     graph = model.main
     on_tpu = [verdict.target == "tpu" for verdict in verdicts]
-    places = place(graph, on_tpu)
-    for verdict, here in zip(verdicts, places, strict=True):
-        if verdict.target == "tpu" and here != Place.TPU:
+    levels = stages(graph, on_tpu)
+    for verdict, level in zip(verdicts, levels, strict=True):
+        if verdict.target == "tpu" and level > max(0, verdict.part):
             raise CompilerError(
                 verdict.name,
-                "mapped operators must not need what a CPU operator computes from mapped ones",
+                "mapped operators must not need what a CPU operator computes from their own part",
                 received=verdict.type,
-                fix="Leave it on the CPU",
+                fix="Leave it on the CPU, or map it in a later part",
             )
     if not any(on_tpu):
         return model
-
-    def placed(here: Place) -> list[Operator]:
-        return [op for op, where in zip(graph.operators, places, strict=True) if where == here]
-
-    mapped = placed(Place.TPU)
-    inputs, outputs = _boundary(model, mapped)
-    custom = Operator(
-        type="CUSTOM",
-        inputs=inputs,
-        outputs=outputs,
-        custom_name=SIM_OP,
-        custom_options=_payload(model, mapped, inputs, outputs),
-    )
-    operators = [*placed(Place.HEAD), custom, *placed(Place.TAIL)]
+    outside: list[list[Operator]] = [[] for _ in range(max(levels) + 1)]
+    mapped: list[list[Operator]] = [[] for _ in range(max(levels) + 1)]
+    for op, here, level in zip(graph.operators, on_tpu, levels, strict=True):
+        (mapped if here else outside)[level].append(op)
+    readers = _Readers(model)
+    operators = []
+    for before, part in zip(outside, mapped, strict=True):
+        operators += before
+        if part:
+            operators.append(_custom(model, part, readers))
     return with_main(model, replace(graph, operators=operators))
 
 
@@ -85,23 +81,41 @@ def compile_for_sim(model: Model, *, min_runtime: int = NEWEST_RUNTIME) -> Model
     return to_sim(model, partition(model.main, min_runtime=min_runtime))
 
 
-def _boundary(model: Model, mapped: list[Operator]) -> tuple[list[int], list[int]]:
-    """The tensors that cross into and out of the mapped part, in the order of their operators."""
+class _Readers:
+    """Who reads each tensor: operators, and the world outside."""
+
+    def __init__(self, model: Model) -> None:
+        graph = model.main
+        self._outside = set(graph.outputs)
+        for signature in model.signatures:
+            if signature.subgraphIndex == 0:
+                self._outside |= {entry.tensorIndex for entry in signature.outputs or ()}
+        self._operators: dict[int, set[int]] = {}
+        for op in graph.operators:
+            for tensor in op.inputs:
+                self._operators.setdefault(tensor, set()).add(id(op))
+
+    def reach_beyond(self, tensor: int, inside: set[int]) -> bool:
+        """Whether somebody other than the operators of these ids reads a tensor."""
+        return tensor in self._outside or not self._operators.get(tensor, set()) <= inside
+
+
+def _custom(model: Model, part: list[Operator], readers: _Readers) -> Operator:
+    """One custom operator that stands for a mapped part."""
     graph = model.main
-    made = {t: None for op in mapped for t in op.outputs}
-    taken = {t: None for op in mapped for t in graph.activations(op)}
-    inside = {id(op) for op in mapped}
-    wanted = set(graph.outputs)
-    wanted |= {t for op in graph.operators if id(op) not in inside for t in op.inputs}
-    for signature in model.signatures:
-        if signature.subgraphIndex == 0:
-            wanted |= {entry.tensorIndex for entry in signature.outputs or ()}
+    made = {t: None for op in part for t in op.outputs}
+    taken = {t: None for op in part for t in graph.activations(op)}
+    inside = {id(op) for op in part}
     # An operator's own state stays where the operator is.
     inputs = [t for t in taken if t not in made and not graph.tensors[t].is_variable]
-    return inputs, [t for t in made if t in wanted]
-
-
-def _payload(model: Model, mapped: list[Operator], inputs: list[int], outputs: list[int]) -> bytes:
-    graph = model.main
-    part = Subgraph("main", graph.tensors, mapped, inputs, outputs)
-    return write_model(Model([compact(part)[0]], description="The part that the Edge TPU runs."))
+    outputs = [t for t in made if readers.reach_beyond(t, inside)]
+    payload = Subgraph("main", graph.tensors, part, inputs, outputs)
+    return Operator(
+        type="CUSTOM",
+        inputs=inputs,
+        outputs=outputs,
+        custom_name=SIM_OP,
+        custom_options=write_model(
+            Model([compact(payload)[0]], description="The part that the Edge TPU runs.")
+        ),
+    )

@@ -18,13 +18,15 @@ class Rewrite:
     """One row.
 
     Attributes:
-        name: A short name, as `--skip` takes it: "fixed-batch".
-        ops: The operators that it starts from.
-        apply: Looks at the operator with this index; returns the change, or None where it does not
-            apply. Its docstring is what the user reads: what is changed, and why.
+        name: A short name, as `--skip` takes it: "split-v".
+        ops: The operators that it starts from; empty for any.
+        apply: Looks at the operator with this number; returns the change, or None where it does
+            not apply. Its docstring is what the user reads: what is changed, and why.
         exactness: How far the outputs may move.
-        always: Whether it is done wherever it applies. Otherwise it is done only where the
-            operator breaks a rule of the chip and what replaces it does not.
+        always: Whether it is done wherever it applies. Otherwise it is done only where an operator
+            that goes breaks a rule of the chip and none that comes does.
+        inputs: How many inputs must be there, from the first: `apply` is not called for an
+            operator with fewer, or with none of its outputs.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Rewrite:
     apply: Callable[[Draft, int], Change | None]
     exactness: Exactness
     always: bool = False
+    inputs: int = 1
 
     @property
     def what(self) -> str:

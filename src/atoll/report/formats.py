@@ -79,6 +79,16 @@ def size(count: float | None) -> str:
     return f"{count:,.1f} GB"
 
 
+def binary_size(count: float | None) -> str:
+    """Bytes as "812 B", "3.40 KiB" or "4.21 MiB", in steps of 1024, as memory is counted."""
+    if count is None:
+        return UNKNOWN
+    if count < 1024:
+        return f"{count:.0f} B"
+    count /= 1024
+    return f"{count:.2f} KiB" if count < 1024 else f"{count / 1024:,.2f} MiB"
+
+
 def duration(seconds: float | None) -> str:
     """A time as "0.4 s", "12 s", "4 min 12 s" or "1 h 3 min"."""
     if seconds is None:

@@ -77,14 +77,14 @@ class Bounded:
     def tables(self, table: Any, field: str) -> list[Any]:
         """A vector of tables."""
         count = getattr(table, f"{field}Length")()
-        self._spend(count * _TABLE_BYTES)
+        self.spend(count * _TABLE_BYTES)
         read = getattr(table, field)
         return [read(i) for i in range(count)]
 
     def integers(self, table: Any, field: str) -> list[int]:
         """A vector of integers, as a list."""
         view = self._view(table, field)
-        self._spend(view.nbytes)
+        self.spend(view.nbytes)
         return [int(value) for value in view.tolist()]
 
     def numbers(self, table: Any, field: str) -> np.ndarray:
@@ -93,19 +93,19 @@ class Bounded:
 
     def text(self, value: bytes | None) -> str:
         """A string; what is no UTF-8 is shown as escapes."""
-        self._spend(len(value or b""))
+        self.spend(len(value or b""))
         return (value or b"").decode("utf-8", "backslashreplace")
 
     def unpacked(self, unpacked: Any) -> Any:
         """An object that the schema's own unpacking made of one table, counted."""
         for value in vars(unpacked).values():
             if isinstance(value, bytes | np.ndarray):
-                self._spend(len(value))
+                self.spend(len(value))
         return unpacked
 
     def outside(self, offset: int, size: int) -> np.ndarray:
         """Data behind the FlatBuffer, as very large models have them, as a view."""
-        if offset + size > len(self.data):
+        if not 0 <= offset <= offset + size <= len(self.data):
             raise self.damaged("its data must lie within the file", f"{size} bytes at {offset}")
         return self._noted(np.frombuffer(self.data, np.uint8, size, offset))
 
@@ -113,6 +113,12 @@ class Bounded:
         """A copy of a piece of constant data, counted once more."""
         self._noted(view)
         return view.tobytes()
+
+    def spend(self, count: int) -> None:
+        """Counts structure that is turned into objects, in bytes of the file. Raises ModelError."""
+        self._structure -= count
+        if self._structure < 0:
+            raise self.damaged("its parts must not repeat without end", "more parts than bytes")
 
     def _view(self, table: Any, field: str) -> np.ndarray:
         if not getattr(table, f"{field}Length")():
@@ -127,8 +133,3 @@ class Bounded:
         if view.size:
             self.end = max(self.end, view.ctypes.data - self._base + view.nbytes)
         return view
-
-    def _spend(self, count: int) -> None:
-        self._structure -= count
-        if self._structure < 0:
-            raise self.damaged("its parts must not repeat without end", "more parts than bytes")

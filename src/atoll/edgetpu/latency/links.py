@@ -1,15 +1,57 @@
-"""The ways to the chip: one table of what each costs."""
+"""The ways to the chip: one table of what each costs, the host at its other end included."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from atoll.edgetpu.latency.constants import value_of
+
+if TYPE_CHECKING:
+    from atoll.edgetpu.latency.host import HostWork
 
 
 @dataclass(frozen=True)
 class Link:
-    """One row; the latency room's owner completes it."""
+    """One row; times are in milliseconds.
+
+    Attributes:
+        name: What `--link` calls it.
+        host: Whose CPU runs what is not mapped: "desktop" or "arm".
+        what: The hosts that its figures were measured on.
+    """
 
     name: str
+    host: str
+    what: str
+
+    @property
+    def call_ms(self) -> float:
+        """The fixed cost of a call of a mapped part."""
+        return value_of(f"{self.name}.call")
+
+    def send_ms(self, size: float) -> float:
+        """Sending so many bytes of instructions or parameters."""
+        return value_of(f"{self.name}.send") * size * 1e-6
+
+    def input_ms(self, size: float) -> float:
+        """Sending so many bytes of inputs."""
+        return value_of(f"{self.name}.input") * size * 1e-6
+
+    def output_ms(self, size: float) -> float:
+        """Fetching so many bytes of outputs."""
+        return value_of(f"{self.name}.output") * size * 1e-6
+
+    def host_ms(self, work: HostWork) -> float:
+        """What an operator takes on the host's CPU."""
+        return value_of(f"{self.host}.{work.price}") * work.todo * 1e-6
 
 
-LINKS = {name: Link(name) for name in ("usb3", "usb2", "pcie")}
+LINKS = {
+    link.name: link
+    for link in (
+        Link("usb3", "desktop", "the USB Accelerator at a desktop's USB 3 port"),
+        Link("usb2", "arm", "the USB Accelerator at a Raspberry Pi 3's USB 2 port"),
+        Link("pcie", "arm", "the Dev Board; the M.2 card in a PC has a faster CPU behind it"),
+    )
+}

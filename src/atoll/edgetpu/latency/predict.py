@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from atoll.edgetpu.chip import BEAGLE
+from atoll.edgetpu.latency.constants import value_of
+from atoll.edgetpu.latency.demand import demand_of
+from atoll.edgetpu.latency.links import LINKS
+from atoll.errors import UsageError
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from atoll.edgetpu.latency.demand import OpDemand
+    from atoll.edgetpu.latency.links import Link
     from atoll.edgetpu.memory import MemoryPlan
     from atoll.edgetpu.verdict import Verdict
     from atoll.tflite.graph import Subgraph
@@ -43,7 +51,7 @@ class Latency:
         ms: Milliseconds a call, parameters loaded before.
         low_ms: The lower end of the range.
         high_ms: The upper end.
-        call_ms: Of `ms`, the fixed cost of a call, once a mapped part.
+        call_ms: Of `ms`, the fixed cost of a call and sending its instructions, once a mapped part.
         input_ms: Of `ms`, sending the inputs.
         output_ms: Of `ms`, fetching the outputs.
         cached_ms: What `ms` would be if all parameters fitted the chip.
@@ -85,4 +93,46 @@ def predict(
     Raises:
         UsageError: There is no such link or clock.
     """
-    raise NotImplementedError
+    way = LINKS[_known("link", link, LINKS)]
+    hertz = BEAGLE.clocks[_known("clock", clock, BEAGLE.clocks)]
+    demand = demand_of(graph, verdicts, memory)
+    ops = tuple(_priced(op, way, hertz) for op in demand.ops)
+    call = way.call_ms * demand.parts + way.send_ms(demand.instructions.size)
+    sent = way.input_ms(demand.input_bytes)
+    fetched = way.output_ms(demand.output_bytes)
+    streaming = sum(op.ms - op.cycles / hertz * 1e3 for op in ops if op.bound_by == "streaming")
+    total = call + sent + fetched + sum(op.ms for op in ops)
+    return Latency(
+        link=link,
+        clock=clock,
+        ms=total,
+        low_ms=total * value_of("range.low"),
+        high_ms=total * value_of("range.high"),
+        call_ms=call,
+        input_ms=sent,
+        output_ms=fetched,
+        cached_ms=total - streaming,
+        ops=ops,
+    )
+
+
+def _known(flag: str, name: str, table: Mapping[str, object]) -> str:
+    if name not in table:
+        raise UsageError(
+            f"--{flag}",
+            f"it must be one of {', '.join(table)}",
+            received=name,
+            fix=f"Leave it out for {next(iter(table))}",
+        )
+    return name
+
+
+def _priced(op: OpDemand, way: Link, hertz: float) -> OpTime:
+    if op.host is not None:
+        ms = way.host_ms(op.host)
+        return OpTime(op.index, op.work.macs, 0, ms, "cpu" if ms > 0 else "nothing")
+    computing = op.work.cycles / hertz * 1e3
+    streaming = way.send_ms(op.streamed_bytes)
+    ms = max(computing, streaming)
+    bound = "nothing" if ms == 0 else "streaming" if streaming > computing else "compute"
+    return OpTime(op.index, op.work.macs, op.work.cycles, ms, bound)

@@ -1,0 +1,159 @@
+"""`atoll profile`: where the time of a call would go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from atoll.cli.limits import Limit, check_limits
+from atoll.cli.names import Clock, LinkName
+from atoll.errors import UsageError
+
+if TYPE_CHECKING:
+    from atoll.compiler.profiling import Profile
+
+_WORDS = {
+    "call": "fixed cost of a call",
+    "input": "sending the input",
+    "compute": "computing",
+    "streaming": "streaming parameters",
+    "cpu": "operators on the CPU",
+    "output": "fetching the output",
+}
+_LONGEST_NAME = 48
+
+
+def profile(
+    model: Annotated[
+        Path, typer.Argument(metavar="X.tflite", show_default=False,
+                             help="A model that is not compiled.")
+    ],
+    link: Annotated[LinkName, typer.Option(help="How the chip is connected.")] = LinkName.USB3,
+    clock: Annotated[Clock, typer.Option(help="The chip's clock.")] = Clock.MAX,
+    top: Annotated[
+        int, typer.Option(metavar="N", help="How many operators to show, the slowest first; 0 for "
+                          "all, in order.")
+    ] = 15,
+    min_runtime_version: Annotated[
+        int, typer.Option("--min_runtime_version", "-m", metavar="N",
+                          help="The oldest runtime that must run it, 10 to 14.")
+    ] = 14,
+    enable_multiple_subgraphs: Annotated[
+        bool, typer.Option("--enable_multiple_subgraphs", "-a",
+                           help="Let more than one part of the graph be mapped.")
+    ] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="PATH", show_default=False,
+                                  help="Write a page about it too.")
+    ] = None,
+    fail_on: Annotated[
+        list[Limit] | None,
+        typer.Option(show_default=False,
+                     help="Exit with 1 if operators stay on the CPU, or parameters off the chip.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document.")
+    ] = False,
+) -> None:  # fmt: skip
+    """Predict the time of a call, operator by operator: what bounds each, and the memory.
+
+    All times are predictions for the Edge TPU; nothing is run.
+    """
+    from atoll.cli.console import print_json
+    from atoll.compiler.profiling import profile_model
+    from atoll.compiler.summary import profile_document
+
+    if top < 0:
+        raise UsageError("--top", "it must be 0 or more", received=top, fix="Choose 0 for all")
+    found = profile_model(
+        model,
+        link=link.value,
+        clock=clock.value,
+        min_runtime=min_runtime_version,
+        multiple_subgraphs=enable_multiple_subgraphs,
+    )
+    if html is not None:
+        from atoll.compiler.advice import weigh
+        from atoll.compiler.summary import blocker_document
+        from atoll.report.model_page import write_model_page
+
+        blockers = weigh(found.analysis, min_runtime=min_runtime_version, link=link.value)
+        documents = [blocker_document(blocker) for blocker in blockers]
+        write_model_page(model.name, found.analysis, documents, html, link=link.value)
+    if as_json:
+        print_json(profile_document(found))
+    else:
+        _print(found, top)
+    on_cpu = sum(verdict.target == "cpu" for verdict in found.analysis.verdicts)
+    check_limits(fail_on or (), [(model, on_cpu, found.analysis.memory.offchip_bytes)])
+
+
+def _print(found: Profile, top: int) -> None:
+    from atoll.cli.console import print_table
+    from atoll.compiler.text import format_size
+
+    latency, memory = found.latency, found.analysis.memory
+    typer.echo(
+        f"{found.path.name}: {latency.ms:.2f} ms a call over {latency.link} at the "
+        f"{latency.clock} clock ({latency.low_ms:.2f} to {latency.high_ms:.2f}): predicted, not "
+        "measured.\n"
+    )
+    spent = [(_WORDS[kind], ms) for kind, ms in found.breakdown.items() if ms > 0]
+    print_table(
+        ("what", "ms", "share"),
+        [(words, f"{ms:.3f}", _share(ms, latency.ms)) for words, ms in spent],
+        words={0},
+    )
+    typer.echo()
+    print_table(("#", "operator", "runs on", "ms", "share", "bound by", "MACs", "cycles", "name"),
+                _rows(found, top), words={1, 2, 5, 8})  # fmt: skip
+    shown = min(top or len(latency.ops), len(latency.ops))
+    if shown < len(latency.ops):
+        typer.echo(f"... and {len(latency.ops) - shown} more: --top 0 shows all, in order.")
+    typer.echo(
+        f"\nParameters: {format_size(memory.parameter_bytes)}, of which "
+        f"{format_size(memory.onchip_used_bytes)} are cached on the chip and "
+        f"{format_size(memory.offchip_bytes)} sent again at every call; "
+        f"{format_size(memory.onchip_remaining_bytes)} of the cache are left."
+    )
+    if memory.offchip_bytes:
+        typer.echo(
+            f"If all fitted the cache: {latency.cached_ms:.2f} ms, "
+            f"{latency.ms - latency.cached_ms:.2f} ms less."
+        )
+    typer.echo(
+        f"Activations take {format_size(memory.narrow_bytes_per_tile)} of a tile at most "
+        "(predicted)."
+    )
+
+
+def _rows(found: Profile, top: int) -> list[tuple[str, ...]]:
+    verdicts = {verdict.index: verdict for verdict in found.analysis.verdicts}
+    ops = list(found.latency.ops)
+    if top:
+        ops = sorted(ops, key=lambda op: -op.ms)[:top]
+    return [
+        (
+            str(op.index),
+            verdicts[op.index].type,
+            verdicts[op.index].target.upper(),
+            f"{op.ms:.3f}",
+            _share(op.ms, found.latency.ms),
+            op.bound_by,
+            f"{op.macs:,}",
+            f"{op.cycles:,}",
+            _short(verdicts[op.index].name),
+        )
+        for op in ops
+    ]
+
+
+def _share(ms: float, total: float) -> str:
+    return f"{ms / total:.0%}" if total > 0 else "0%"
+
+
+def _short(name: str) -> str:
+    """The end of a name: it says more than its beginning."""
+    return name if len(name) <= _LONGEST_NAME else f"...{name[3 - _LONGEST_NAME :]}"

@@ -1,0 +1,111 @@
+"""Which layers are cached on the chip, where not all of them fit.
+
+Layers are cached whole or not at all: so are all steps of the two published sweeps. Which ones is
+read off the logs of larger networks. They leave 4 to 31 words of about 29,000, too few for a pass
+through the graph that takes what fits: the memory is filled as far as whole layers can fill it. In
+facenet and Inception-ResNet v2 what is printed as on-chip and off-chip adds up to the parameters in
+the file, so their layers of 32 filters, whose rows fill a word to the half, are streamed: what
+counts is what need not be sent. VGG16 keeps the layers that run in several passes over the plane,
+and need their parameters in each, and the dense ones.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from atoll.edgetpu.chip import BEAGLE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What has to be known of a layer to find room for it.
+
+    Attributes:
+        words: The memory that it takes, in words.
+        saved: The bytes that need not be sent at a call where it is cached.
+        block: Where blocks must lie whole on one tile: the words of one; else 0.
+    """
+
+    words: int
+    saved: int
+    block: int = 0
+
+
+def choose(layers: Sequence[Layer], words: int, tiles: int = BEAGLE.tiles) -> list[bool]:
+    """Decides which layers are cached.
+
+    First the dense ones in the graph's order, each block whole on the emptiest tile. Then those
+    that save most for their room; among equals, those that fill it best.
+
+    Args:
+        layers: The layers in the graph's order.
+        words: The memory for them in all tiles together, in words.
+        tiles: Tiles that share it.
+
+    Returns:
+        For every layer whether it is cached. One without parameters is.
+    """
+    cached = [layer.words == 0 for layer in layers]
+    free = [words // tiles] * tiles
+    left = words
+    spread: dict[Fraction, list[int]] = {}
+    for index, layer in enumerate(layers):
+        if not layer.block:
+            if layer.words:
+                spread.setdefault(Fraction(layer.saved, layer.words), []).append(index)
+        elif layer.words <= left and _place(free, layer):
+            cached[index] = True
+            left -= layer.words
+    for worth in sorted(spread, reverse=True):
+        places = spread[worth]
+        for number in _fill([layers[i].words for i in places], left):
+            cached[places[number]] = True
+            left -= layers[places[number]].words
+    return cached
+
+
+def _place(free: list[int], layer: Layer) -> bool:
+    """Gives every block of a layer to the emptiest tile; changes nothing where one does not fit."""
+    heap = [(-words, tile) for tile, words in enumerate(free)]
+    heapq.heapify(heap)
+    taken: dict[int, int] = {}
+    rest = layer.words
+    while rest > 0:
+        words, tile = heap[0]
+        if -words < min(layer.block, rest):
+            return False
+        heapq.heapreplace(heap, (words + layer.block, tile))
+        taken[tile] = taken.get(tile, 0) + layer.block
+        rest -= layer.block
+    for tile, words in taken.items():
+        free[tile] -= words
+    return True
+
+
+def _fill(sizes: Sequence[int], room: int) -> list[int]:
+    """The places of sizes that fill a room best, together; where several do, the first ones.
+
+    The sums that can be reached are bits of one integer, so that a size costs a shift.
+    """
+    if sum(sizes) <= room:
+        return list(range(len(sizes)))
+    within = (1 << (room + 1)) - 1
+    # Sums that the sizes from a place on can reach; backwards, so that the first are kept below.
+    reach = [1]
+    for size in reversed(sizes):
+        sums = reach[-1]
+        reach.append((sums | sums << size) & within if size <= room else sums)
+    reach.reverse()
+    target = reach[0].bit_length() - 1
+    taken = []
+    for place, size in enumerate(sizes):
+        if size <= target and reach[place + 1] >> (target - size) & 1:
+            taken.append(place)
+            target -= size
+    return taken

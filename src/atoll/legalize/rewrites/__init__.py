@@ -1,0 +1,1 @@
+"""The rewrites, one concern a file: each ends with its rows of the table."""

@@ -1,0 +1,212 @@
+"""The page of a model: will it map, what stands in the way, where its memory and time go."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from atoll.edgetpu.chip import BEAGLE
+from atoll.files import write_text
+from atoll.report import templating
+from atoll.report.lanes import MOST_LANES, lanes
+from atoll.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from atoll.edgetpu.analysis import Analysis
+    from atoll.edgetpu.latency.predict import Latency
+    from atoll.edgetpu.memory import MemoryPlan
+    from atoll.report.lanes import Row
+
+# Pixels, in the picture of the graph.
+_LANE, _HEIGHT, _MARGIN = 14, 34, 10
+# Lines go on to here: a row with much to say is higher than its picture, which is cut off at it.
+_TALLEST = 999
+
+SECTIONS = (
+    ("blockers", "What stands in the way"),
+    ("time", "Time"),
+    ("memory", "Memory"),
+    ("graph", "Graph"),
+    ("statuses", "As Google's compiler says it"),
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a bar.
+
+    Attributes:
+        kind: What it is; its colour.
+        start: Where it begins, in percent of the bar.
+        width: How much of the bar it takes, in percent.
+        text: What is said of it.
+    """
+
+    kind: str
+    start: float
+    width: float
+    text: str
+
+
+def write_model_page(
+    title: str,
+    analysis: Analysis,
+    blockers: Sequence[Mapping[str, Any]],
+    path: Path,
+    *,
+    link: str = "usb3",
+) -> None:
+    """Writes the page.
+
+    Args:
+        title: The model's name.
+        analysis: What would become of it.
+        blockers: What keeps operators from the chip, the one whose mending gains most first, as
+            `atoll check --json` gives them.
+        path: The file to write.
+        link: Whose times the operators show.
+
+    Raises:
+        OutputError: The place cannot be written to, or is full.
+    """
+    write_text(path, render(title, analysis, blockers, link=link))
+
+
+def render(
+    title: str,
+    analysis: Analysis,
+    blockers: Sequence[Mapping[str, Any]],
+    *,
+    link: str = "usb3",
+) -> str:
+    """The page's text; see `write_model_page`. The same arguments give the same bytes."""
+    latency = analysis.latency[link]
+    verdicts = analysis.verdicts
+    on_tpu = sum(verdict.target == "tpu" for verdict in verdicts)
+    shown = {"blockers": bool(blockers), "memory": bool(analysis.memory.parameter_bytes)}
+    return templating.page(
+        "model_page.html.j2",
+        styles=["report.css", "model.css"],
+        script="copy.js.j2",
+        title=title,
+        version=__version__,
+        sections=[row for row in SECTIONS if shown.get(row[0], True)],
+        total=len(verdicts),
+        on_tpu=on_tpu,
+        parts=max((verdict.part for verdict in verdicts), default=-1) + 1,
+        shown=latency,
+        latencies=list(analysis.latency.values()),
+        bars=[(one, _time_parts(one, _slowest(analysis))) for one in analysis.latency.values()],
+        kinds=_KINDS,
+        memory=analysis.memory,
+        capacity=BEAGLE.parameter_memory,
+        cache=_cache_parts(analysis.memory),
+        blockers=blockers,
+        rows=_rows(analysis, latency),
+        statuses=_statuses(analysis),
+    )
+
+
+def _slowest(analysis: Analysis) -> float:
+    return max((one.ms for one in analysis.latency.values()), default=0.0)
+
+
+# The kinds of time, in the order of a call: (name, words).
+_KINDS = (
+    ("call", "fixed cost of a call"),
+    ("input", "sending the input"),
+    ("compute", "computing"),
+    ("streaming", "streaming parameters that do not fit"),
+    ("output", "fetching the output"),
+    ("cpu", "operators on the CPU"),
+)
+
+
+def _time_parts(latency: Latency, most: float) -> list[Part]:
+    spent = {"call": latency.call_ms, "input": latency.input_ms, "output": latency.output_ms}
+    for op in latency.ops:
+        kind = op.bound_by if op.bound_by in ("streaming", "cpu") else "compute"
+        spent[kind] = spent.get(kind, 0.0) + op.ms
+    parts, start = [], 0.0
+    for kind, words in _KINDS:
+        ms = spent.get(kind, 0.0)
+        width = 100 * ms / most if most > 0 else 0.0
+        if width > 0:
+            parts.append(Part(kind, round(start, 3), round(width, 3), f"{words}: {ms:.2f} ms"))
+        start += width
+    return parts
+
+
+def _cache_parts(plan: MemoryPlan) -> list[Part]:
+    """Runs of layers that are cached or streamed, along all parameters."""
+    parts, start = [], 0.0
+    owners = [op for op in plan.ops if op.parameter_bytes]
+    for cached, run in groupby(owners, key=lambda op: op.cached):
+        ops = list(run)
+        count = sum(op.parameter_bytes for op in ops)
+        width = 100 * count / plan.parameter_bytes
+        kind, words = ("cached", "cached on the chip") if cached else ("streaming", "streamed")
+        text = f"operators {ops[0].index} to {ops[-1].index}, {count:,} bytes: {words}"
+        parts.append(Part(kind, round(start, 3), round(width, 3), text))
+        start += width
+    return parts
+
+
+def _rows(analysis: Analysis, latency: Latency) -> list[dict[str, Any]]:
+    graph = analysis.graph
+    picture = lanes(graph)
+    width = 2 * _MARGIN + _LANE * max((_rightmost(row) for row in picture), default=0)
+    times = {op.index: op for op in latency.ops}
+    memory = {op.index: op for op in analysis.memory.ops}
+    longest = max((op.ms for op in latency.ops), default=0.0)
+    rows = []
+    for verdict, op, row in zip(analysis.verdicts, graph.operators, picture, strict=True):
+        time = times.get(verdict.index)
+        rows.append(
+            {
+                "verdict": verdict,
+                "shape": graph.tensors[op.outputs[0]].shape if op.outputs else (),
+                "time": time,
+                "share": 100 * time.ms / longest if time and longest > 0 else 0.0,
+                "memory": memory.get(verdict.index),
+                "lines": _lines(row),
+                "node": _x(min(row.lane, MOST_LANES)),
+                "width": width,
+                "height": _HEIGHT,
+            }
+        )
+    return rows
+
+
+def _rightmost(row: Row) -> int:
+    return min(max(row.lane, *row.through, *row.into, *row.out_of, 0), MOST_LANES)
+
+
+def _x(lane: int) -> int:
+    return _MARGIN + _LANE * lane
+
+
+def _lines(row: Row) -> str:
+    """The row's lines as an SVG path."""
+    node, middle = _x(min(row.lane, MOST_LANES)), _HEIGHT // 2
+    steps = [f"M{_x(lane)} 0V{_TALLEST}" for lane in row.through]
+    steps += [_bend(_x(lane), 0, node, middle) for lane in row.into]
+    steps += [f"{_bend(node, middle, _x(lane), _HEIGHT)}V{_TALLEST}" for lane in row.out_of]
+    return "".join(steps)
+
+
+def _bend(x: int, y: int, to_x: int, to_y: int) -> str:
+    if x == to_x:
+        return f"M{x} {y}V{to_y}"
+    half = (y + to_y) // 2
+    return f"M{x} {y}C{x} {half} {to_x} {half} {to_x} {to_y}"
+
+
+def _statuses(analysis: Analysis) -> list[tuple[str, int, str]]:
+    counts = Counter((verdict.type, verdict.status) for verdict in analysis.verdicts)
+    return [(kind, count, status) for (kind, status), count in counts.items()]
