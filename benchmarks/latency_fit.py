@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-from latency_data import Row, demand
+from latency_data import CompiledFile, Row, demand
 from scipy.optimize import least_squares
 
 from atoll.edgetpu.chip import BEAGLE
@@ -22,22 +21,6 @@ _PROGRAM = [_PLACE[f"instructions.{field}"] for field in Instructions._fields]
 _TOLERANCE = {"published": 0.06, "tail": 0.15, "sweep": 0.2, "estimate": 0.02, "program": 0.05}
 # How far a constant may stray, as a factor's logarithm, where no row speaks against it.
 _LEASH = 1.0
-
-
-class Estimate(NamedTuple):
-    """What a file says that Google's compiler made.
-
-    Attributes:
-        file: Its name.
-        demand: What its source asks for.
-        cycles: The compiler's own estimate of its cycles; 0 where it has none.
-        program_bytes: The length of its instructions; 0 where that is not to be compared.
-    """
-
-    file: str
-    demand: Demand
-    cycles: int
-    program_bytes: int
 
 
 class Times:
@@ -64,7 +47,7 @@ class Times:
         assert asked is not None
         fixed = self._fixed[place]
         fixed[_PLACE[f"{row.link}.call"]] += asked.parts
-        fixed[_PLACE[f"{row.link}.input"]] += asked.input_bytes * 1e-6
+        fixed[_PLACE[f"{row.link}.send"]] += asked.input_bytes * 1e-6
         fixed[_PLACE[f"{row.link}.output"]] += asked.output_bytes * 1e-6
         self._program[place] = np.array(asked.instructions) * 1e-6
         for op in asked.ops:
@@ -92,13 +75,13 @@ class Problem:
 
     Attributes:
         times: The rows.
-        estimates: What compiled files say.
+        files: What compiled files say.
         start: Where the search begins, a value for each of `NAMES`.
         fixed: Names of constants that stay.
     """
 
     times: Times
-    estimates: Sequence[Estimate]
+    files: Sequence[CompiledFile]
     start: np.ndarray
     fixed: frozenset[str]
 
@@ -115,8 +98,8 @@ class Problem:
         def residuals(logarithms: np.ndarray) -> np.ndarray:
             values = constants(logarithms)
             times = np.log(self.times(values) / self.times.published) / self.times.tolerance
-            files = [error for each in self.estimates for error in _file_errors(each, values)]
-            return np.concatenate([times, files, (logarithms - begin) / _LEASH])
+            told = [error for each in self.files for error in _file_errors(each, values)]
+            return np.concatenate([times, told, (logarithms - begin) / _LEASH])
 
         return constants(least_squares(residuals, begin, loss="soft_l1").x)
 
@@ -143,9 +126,9 @@ def leave_one_out(problem: Problem) -> dict[str, np.ndarray]:
     without = {}
     for name in dict.fromkeys(map(group, rows)):
         kept = Times([row for row in rows if group(row) != name])
-        without[name] = Problem(kept, problem.estimates, problem.start, problem.fixed).solve()
-    for file in dict.fromkeys(each.file for each in problem.estimates):
-        others = [each for each in problem.estimates if each.file != file]
+        without[name] = Problem(kept, problem.files, problem.start, problem.fixed).solve()
+    for file in dict.fromkeys(each.file for each in problem.files):
+        others = [each for each in problem.files if each.file != file]
         solved = Problem(problem.times, others, problem.start, problem.fixed).solve()
         without[f"file/{file}"] = solved
     return without
@@ -156,7 +139,7 @@ def _tolerance(row: Row) -> float:
     return _TOLERANCE[kind]
 
 
-def _file_errors(file: Estimate, constants: np.ndarray) -> Iterable[float]:
+def _file_errors(file: CompiledFile, constants: np.ndarray) -> Iterable[float]:
     if file.cycles:
         yield np.log(cycles(file.demand, constants) / file.cycles) / _TOLERANCE["estimate"]
     if file.program_bytes:

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atoll.build.run_folder import FILES
-from atoll.cli.app import app
+from atoll.cli.app import make_app
 from atoll.edgetpu import refusals, rules, sources, verdict, versions
 from atoll.files import write_text
+from atoll.legalize.table import PASSES, REWRITES
 from atoll.runtime.devices import DEVICES
 from atoll.train.augment import AUGMENTATIONS
 from atoll.train.backbones import BACKBONES
@@ -37,6 +38,7 @@ _CLI = """# The command line
 | exit status | means |
 |---|---|
 | 0 | done |
+| 1 | done, and a limit set with `--fail-on` was crossed |
 | 2 | bad input or usage: one line that names the thing, the rule, what was received and the fix |
 | 130 | stopped with Ctrl-C |
 | 141 | whoever read the output went away |
@@ -109,7 +111,7 @@ compiled alone. The sets are those of the runtime that the files were published 
 def cli() -> str:
     """Every command with its arguments and options."""
     return _CLI + "".join(
-        _command(command.name, command.callback) for command in app.registered_commands
+        _command(command.name, command.callback) for command in make_app().registered_commands
     )
 
 
@@ -284,6 +286,23 @@ def augmentations() -> str:
     return _table(heads, rows)
 
 
+def rewrites() -> str:
+    """The passes and rewrites of `atoll legalize`, in the order in which they are tried."""
+    passes = ((f"`{row.name}`", "the graph", row.what, row.exactness, "yes") for row in PASSES)
+    rows = (
+        (
+            f"`{row.name}`",
+            ", ".join(f"`{kind}`" for kind in row.ops) or "any",
+            row.what,
+            row.exactness,
+            "yes" if row.always else "where refused",
+        )
+        for row in REWRITES
+    )
+    heads = ("name", "starts from", "what is changed, and why", "promise", "always")
+    return _table(heads, (*passes, *rows))
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "agreement.md": agreement,
     "backbones.md": backbones,
@@ -294,6 +313,7 @@ PAGES: dict[str, Callable[[], str]] = {
 
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "architecture.md": {"run-files": run_files},
+    "legalize.md": {"rewrites": rewrites},
     "runtime.md": {"devices": devices},
     "training.md": {"augmentations": augmentations},
 }

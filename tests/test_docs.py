@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import pytest
 from markdown.extensions.toc import slugify
 
-from atoll.cli.app import app
+from atoll.cli.app import make_app
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -73,7 +73,7 @@ def test_the_readme_calls_working_exactly_the_commands_there_are():
         r"^\| (`atoll .+?`) \| (works|not yet) \|", (ROOT / "README.md").read_text(), re.MULTILINE
     )
     said = {name: state for names, state in rows for name in re.findall(r"`atoll ([\w-]+)`", names)}
-    there = {command.name or command.callback.__name__ for command in app.registered_commands}
+    there = {command.name for command in make_app().registered_commands}
     assert {name for name, state in said.items() if state == "works"} == there
     assert len(said) > len(there)
 

@@ -21,11 +21,11 @@ class DenseSweep:
     inputs: int
 
 
-# Found from the MACs in its files: I * N + (layers - 1) * N^2 + 10 * N at every N.
-# Source: github.com/Jorgitou98/EdgeTPU-QuantRL-Evaluation, plot_notebooks/FC_MACs/results.
+# As github.com/Jorgitou98/EdgeTPU-QuantRL-Evaluation, FC_MACs_memory_test.py, builds them; so much
+# memory they take on and off the chip. The MACs in L5.csv count a layer of N x N too many.
 DENSE_SWEEPS = (
     DenseSweep("L4-I64.csv", 4, 64),
-    DenseSweep("L5.csv", 6, 48 * 48 * 3),
+    DenseSweep("L5.csv", 5, 48 * 48 * 3),
 )
 
 

@@ -1,4 +1,4 @@
-"""Programs in the place of Google's compiler, which is closed and cannot be had where this is tested.
+"""Programs in the place of Google's compiler, which is closed and not to be had.
 
 They take its flags, print what it prints (from published logs), and make files, fail, or hang.
 """

@@ -3,8 +3,11 @@
 import re
 
 import pytest
-from google_stand_in import chain
+from google_stand_in import REPORT, VERSION, chain, say
+from google_stand_in import compiled as google_made
+from google_stand_in import program as put_program
 
+from atoll.compiler import program
 from atoll.compiler.googlelog import parse_reports, parse_size
 from atoll.compiler.job import compile_models
 from atoll.compiler.request import Request
@@ -138,3 +141,17 @@ def test_a_model_of_which_nothing_maps_is_said_plainly(compiled):
     assert "Number of operations that will run on Edge TPU: 0" in text
     assert "Nothing of it maps to the Edge TPU" in text
     assert one.verdicts[0].reason in text
+
+
+def test_googles_output_is_given_under_its_own_name(tmp_path, monkeypatch):
+    """Who reads it must know which compiler made the file."""
+    path = tmp_path / "m.tflite"
+    path.write_bytes(write_model(chain(3)))
+    (tmp_path / "made.tflite").write_bytes(google_made(chain(3), 3))
+    script = f'cp "{tmp_path}/made.tflite" "$out/m_edgetpu.tflite"\n' + say(REPORT.format(name="m"))
+    monkeypatch.setenv(program.VARIABLE, str(put_program(tmp_path / "compiler", script)))
+    request = Request(backend="google")
+    text = report(compile_models([path], tmp_path, request), request, show_operations=False)
+    assert text.startswith(f"Edge TPU Compiler version {VERSION}\n")
+    assert "On-chip memory used for caching model parameters: 4.21MiB" in text
+    assert f"Output model: {tmp_path / 'm_edgetpu.tflite'}" in text

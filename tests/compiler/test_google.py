@@ -201,9 +201,8 @@ def test_of_several_models_the_one_that_fails_is_named(folder, stand_in):
 
 def test_several_models_are_compiled_together(folder, stand_in):
     """They share the cache only if they stand on one command line."""
-    stand_in(
-        f'echo "$all" > "{folder}/flags"\n' + makes(folder, name="m") + makes(folder, name="n")
-    )
+    both = makes(folder, name="m") + makes(folder, name="n")
+    stand_in(f'echo "$all" > "{folder}/flags"\n{both}')
     one, two = google(folder, "m", "n")
     assert (folder / "flags").read_text().split()[-2:] == ["m.tflite", "n.tflite"]
     assert (one.output.name, two.output.name) == ("m_edgetpu.tflite", "n_edgetpu.tflite")
@@ -240,7 +239,7 @@ def test_a_compiler_that_hangs_is_one_line(folder, stand_in, monkeypatch):
     """Its own time limit was seen not to work."""
     monkeypatch.setattr(backend, "_GRACE_S", 0.2)
     stand_in("sleep 600\n")
-    with pytest.raises(CompilerError, match="no answer within 1 s.*--timeout_sec"):
+    with pytest.raises(CompilerError, match=r"no answer within 1 s.*--timeout_sec"):
         google(folder, timeout_s=1)
 
 

@@ -7,7 +7,8 @@ import time
 import pytest
 from google_stand_in import program
 
-from atoll.compiler import container, program as backend
+from atoll.compiler import container
+from atoll.compiler import program as backend
 from atoll.errors import CompilerError
 
 

@@ -162,6 +162,18 @@ def grouped_convolution():
     return b.model(y)
 
 
+@case("grouped-depthwise")
+def grouped_convolution_of_single_channels():
+    b, x = start((1, 8, 8, 6))
+    y = b.conv2d(x, 12, kernel=3, stride=2, activation="RELU")
+    op = b.operators[-1]
+    weights = b.tensors[op.inputs[1]]
+    weights.data = np.ascontiguousarray(weights.data[..., :1])
+    weights.shape = weights.data.shape
+    op.version = 6
+    return b.model(y)
+
+
 @case("atrous")
 def atrous_same():
     return _atrous((2, 2, 2, 2), (8, 8))
@@ -219,12 +231,22 @@ def pad_before_a_pool():
     return b.model(b.max_pool(y, 3, 2))
 
 
+@case("pad-shift")
+def pad_with_another_value():
+    b, x = start()
+    value = b.constant(np.array([-101], np.int8), b.tensors[x].quantization)
+    borders = b.constant(np.array([(0, 0), (1, 2), (3, 0), (0, 0)], np.int32))
+    return b.model(b.relu(b.op("PADV2", [x, borders, value], [(1, 11, 11, 4)], version=2)[0]))
+
+
 @case("mirror-pad")
 def mirror_pad():
     b, x = start((1, 8, 8, 4))
     borders = b.constant(np.array([(0, 0), (3, 1), (2, 2), (0, 0)], np.int32))
     options = option("MirrorPad", mode=0)
-    return b.model(b.relu(b.op("MIRROR_PAD", [x, borders], [(1, 12, 12, 4)], options, version=2)[0]))
+    return b.model(
+        b.relu(b.op("MIRROR_PAD", [x, borders], [(1, 12, 12, 4)], options, version=2)[0])
+    )
 
 
 @case("mirror-pad")
@@ -232,7 +254,9 @@ def symmetric_pad():
     b, x = start((1, 8, 8, 4))
     borders = b.constant(np.array([(0, 0), (1, 1), (0, 2), (0, 0)], np.int32))
     options = option("MirrorPad", mode=1)
-    return b.model(b.relu(b.op("MIRROR_PAD", [x, borders], [(1, 10, 10, 4)], options, version=2)[0]))
+    return b.model(
+        b.relu(b.op("MIRROR_PAD", [x, borders], [(1, 10, 10, 4)], options, version=2)[0])
+    )
 
 
 @case("fused-activation")
@@ -271,6 +295,12 @@ def upsampling_of_keras():
     y = b.op("EXPAND_DIMS", [y, ints(b, 3)], [(1, 12, 5, 1, 4)], option("ExpandDims"))[0]
     y = b.op("TILE", [y, ints(b, 1, 1, 1, 2, 1)], [(1, 12, 5, 2, 4)], version=3)[0]
     return b.model(b.relu(b.reshape(y, (1, 12, 10, 4))))
+
+
+@case("mean-channels")
+def mean_over_channels_of_unsigned_numbers():
+    b, x = start((1, 8, 8, 6), "uint8")
+    return b.model(b.mean(x, axes=[3], keepdims=True))
 
 
 @case("resize-point")
@@ -377,7 +407,9 @@ def focus():
     for row in (0, 1):
         for column in (0, 1):
             inputs = [x, ints(b, 0, row, column, 0), ints(b, 1, 8, 8, 4), ints(b, 1, 2, 2, 1)]
-            parts += b.op("STRIDED_SLICE", inputs, [(1, 4, 4, 4)], option("StridedSlice"), version=2)
+            parts += b.op(
+                "STRIDED_SLICE", inputs, [(1, 4, 4, 4)], option("StridedSlice"), version=2
+            )
     return b.model(b.relu(b.concat(parts)))
 
 

@@ -1,5 +1,7 @@
 """The picture of a graph: if it is wrong, a reader follows a tensor to the wrong operator."""
 
+from itertools import pairwise
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,7 +48,7 @@ def test_every_line_that_comes_from_above_was_there_above(data):
     graph = Subgraph("main", tensors, operators, [0, 1], [11])
     rows = lanes(graph)
     assert len(rows) == len(operators)
-    for above, below in zip(rows, rows[1:], strict=False):
+    for above, below in pairwise(rows):
         arriving = set(below.through) | set(below.into)
         assert arriving <= set(above.through) | set(above.out_of)
 

@@ -2,35 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atoll.cli.build import build
-from atoll.cli.check import check
-from atoll.cli.classify import classify
-from atoll.cli.compile import compile_
-from atoll.cli.legalize import legalize
-from atoll.cli.profile import profile
 from atoll.version import __version__
 
-app = typer.Typer(
-    name="atoll",
-    help="The open toolchain for the Coral Edge TPU: photos in, a measured model out.",
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["--help", "-h"]},
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-COMMANDS = (build, classify, check, legalize, compile_, profile)
-for command in COMMANDS:
-    app.command(
-        command.__name__.strip("_"),
+# Each command's name, which is its module's too, and its function.
+COMMANDS = {
+    "build": "build",
+    "classify": "classify",
+    "check": "check",
+    "legalize": "legalize",
+    "compile": "compile_",
+    "profile": "profile",
+}
+
+_HELP_FLAGS = {"help_option_names": ["--help", "-h"]}
+
+
+def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """The command line.
+
+    Args:
+        names: The commands that it shall have: a command that is named need not wait for the
+            others to be loaded.
+    """
+    app = typer.Typer(
+        name="atoll",
+        help="The open toolchain for the Coral Edge TPU: photos in, a measured model out.",
         no_args_is_help=True,
-        context_settings={"help_option_names": ["--help", "-h"]},
-    )(command)
+        context_settings=_HELP_FLAGS,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(_root)
+    for name in names:
+        function = getattr(import_module(f"atoll.cli.{name}"), COMMANDS[name])
+        app.command(name, no_args_is_help=True, context_settings=_HELP_FLAGS)(function)
+    return app
 
 
 def _print_version(wanted: bool) -> None:
@@ -39,7 +54,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool,

@@ -97,21 +97,17 @@ def _lines(checkup: Checkup) -> list[str]:
             lines += ["", *_blocker(number, blocker, checkup)]
     if rest := checkup.blockers[_MOST_BLOCKERS:]:
         names = ", ".join(f"{blocker.type} x{len(blocker.ops)}" for blocker in rest)
-        lines += [
-            "",
-            *textwrap.wrap(f"And, gaining less: {names}. --json tells all of them.", _WIDTH),
-        ]
+        text = f"And, gaining less: {names}. --json tells all of them."
+        lines += ["", *textwrap.wrap(text, _WIDTH)]
     if checkup.waiting:
         lines += ["", f"{checkup.waiting} more could run on the chip, and only wait for those."]
     if checkup.unblocked_ms is not None:
         lines += ["", f"If all of it mapped: {checkup.unblocked_ms:.2f} ms a call (predicted)."]
     if checkup.legalized is not None:
         ms = checkup.legalized.latency[checkup.link].ms
-        after = (
-            "After atoll legalize" if checkup.quantized is None else "Then, after atoll legalize"
-        )
+        after = "Then, after" if checkup.quantized else "After"
         lines += [
-            f"{after}: {_mapped(checkup.legalized)}, {ms:.2f} ms a call (predicted; "
+            f"{after} atoll legalize: {_mapped(checkup.legalized)}, {ms:.2f} ms a call (predicted; "
             "each change is checked when it is made)."
         ]
     return lines
@@ -138,17 +134,13 @@ def _mapped(analysis: Analysis) -> str:
 
 def _outlook(analysis: Analysis, chosen: str) -> list[str]:
     """Time and memory, a line each."""
-    times = []
+    clock = analysis.latency[chosen].clock
+    lines = [f"Predicted time of a call, not measured, at the {clock} clock:"]
     for link in (chosen, *(name for name in analysis.latency if name != chosen)):
         latency = analysis.latency[link]
-        times.append(
-            f"{latency.ms:.2f} ms over {link} ({latency.low_ms:.2f} to {latency.high_ms:.2f})"
-        )
-    clock = analysis.latency[chosen].clock
-    return [
-        f"Predicted time of a call, not measured, at the {clock} clock: {', '.join(times)}.",
-        _memory(analysis.memory, analysis.latency[chosen]),
-    ]
+        between = f"({latency.low_ms:.2f} to {latency.high_ms:.2f})"
+        lines.append(f"  {link:<5} {latency.ms:8.2f} ms  {between}")
+    return [*lines, _memory(analysis.memory, analysis.latency[chosen])]
 
 
 def _memory(memory: MemoryPlan, latency: Latency) -> str:
@@ -173,9 +165,8 @@ def _blocker(number: int, blocker: Blocker, checkup: Checkup) -> list[str]:
     count = f" x{len(blocker.ops)}" if len(blocker.ops) > 1 else ""
     gain = []
     if blocker.gain_ms is not None:
-        gain = [
-            "gains nothing" if blocker.gain_ms < _LITTLE_MS else f"gains {blocker.gain_ms:.2f} ms"
-        ]
+        gains = blocker.gain_ms >= _LITTLE_MS
+        gain = [f"gains {blocker.gain_ms:.2f} ms" if gains else "gains nothing"]
         if blocker.ops_more:
             gain += [f"{blocker.ops_more} more map"]
     lines = [f"{number}. {blocker.type}{count}: {', '.join(gain) or 'not weighed'}"]

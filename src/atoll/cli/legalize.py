@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +19,7 @@ _WIDTH = 96
 _MOST_NAMES = 3
 
 
-class FaceName(str, Enum):
+class FaceName(StrEnum):
     """The type of an input or output."""
 
     FLOAT32 = "float32"

@@ -170,12 +170,13 @@ def weigh(
     Returns:
         What stands in the way; empty where all of the model maps.
     """
-    groups: dict[tuple[str, str, str, str], list[Verdict]] = {}
+    mended = _mended(base.verdicts, legalized)
+    groups: dict[tuple[str, str, str, str, bool], list[Verdict]] = {}
     for verdict in base.verdicts:
         if verdict.target == "cpu" and verdict.status != SECOND_SUBGRAPH:
             rule = verdict.reason.partition(_RECEIVED)[0]
-            groups.setdefault((verdict.type, verdict.status, rule, verdict.fix), []).append(verdict)
-    mended = _mended(base.verdicts, legalized)
+            key = (verdict.type, verdict.status, rule, verdict.fix, verdict.index in mended)
+            groups.setdefault(key, []).append(verdict)
     found = [
         Blocker(
             kind,
@@ -184,16 +185,21 @@ def weigh(
             # What was received is told where it is the same for all.
             group[0].reason if len({verdict.reason for verdict in group}) == 1 else rule,
             fix,
-            legalize=mended.issuperset(verdict.index for verdict in group),
+            legalize=done,
         )
-        for (kind, status, rule, fix), group in groups.items()
+        for (kind, status, rule, fix, done), group in groups.items()
     ]
     found.sort(key=lambda blocker: -len(blocker.ops))
     most = _MOST_LOOKS // max(1, len(base.verdicts))
     most = min(_MOST_WEIGHED, max(_FEWEST_WEIGHED, most))
     weighed = [_weighed(blocker, base, min_runtime, link) for blocker in found[:most]]
-    weighed.sort(key=lambda blocker: (-(blocker.gain_ms or 0), -blocker.ops_more))
+    weighed.sort(key=_weight)
     return [*weighed, *found[most:]]
+
+
+def _weight(blocker: Blocker) -> tuple[float, int]:
+    """What to sort by: a gain that is nothing, or a loss, is told by how many operators map."""
+    return -max(0.0, round(blocker.gain_ms or 0, 2)), -blocker.ops_more
 
 
 def _weighed(blocker: Blocker, base: Analysis, min_runtime: int, link: str) -> Blocker:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from atoll import files
 from atoll.compiler.bisect import longest_prefix
 from atoll.compiler.caveats import caveats
+from atoll.compiler.legalizing import more_with_all
 from atoll.compiler.output import check_places, write_all
+from atoll.compiler.pipeline import cut_into
 from atoll.compiler.result import Compiled, Sizes
 from atoll.compiler.text import operation_log
 from atoll.edgetpu.analysis import analyse_cut
@@ -49,6 +51,7 @@ class _Piece:
     model: Model
     analysis: Analysis
     notes: tuple[str, ...]
+    input_bytes: int
     segment: tuple[int, int] = (0, 1)
 
 
@@ -102,7 +105,7 @@ def compile_for_simulator(
                     memory.offchip_bytes,
                 ),
                 subgraphs=sum(op.custom_name == SIM_OP for op in made.main.operators),
-                input_bytes=len(piece.unit.source.content),
+                input_bytes=piece.input_bytes,
                 output_bytes=len(content),
                 compile_ms=(time.perf_counter() - start) * 1e3,
                 segment=piece.segment,
@@ -123,6 +126,12 @@ def _pieces(units: Sequence[Unit], request: Request) -> list[_Piece]:
         _cut(unit.model.main, request, request.tensors_of(number))
         for number, unit in enumerate(units)
     ]
+    if request.segments > 1:
+        return [
+            piece
+            for unit, cut in zip(units, cuts, strict=True)
+            for piece in _segments(unit, cut, request)
+        ]
     plans = plan_together(
         [(unit.model.main, cut.verdicts) for unit, cut in zip(units, cuts, strict=True)],
         min_runtime=request.min_runtime,
@@ -130,8 +139,38 @@ def _pieces(units: Sequence[Unit], request: Request) -> list[_Piece]:
     pieces = []
     for unit, cut, plan in zip(units, cuts, plans, strict=True):
         analysis = analyse_cut(unit.model.main, cut.verdicts, memory=plan)
-        pieces.append(_Piece(unit, unit.model, analysis, cut.notes))
+        notes = (*cut.notes, *_hint(unit, cut.verdicts, request))
+        pieces.append(_Piece(unit, unit.model, analysis, notes, len(unit.source.content)))
     return pieces
+
+
+def _segments(unit: Unit, cut: _Cut, request: Request) -> list[_Piece]:
+    """The segments of a model: each has a chip, and so a cache, of its own."""
+    runtime = request.min_runtime
+    return [
+        _Piece(
+            unit,
+            stretch.model,
+            analyse_cut(stretch.model.main, stretch.verdicts, min_runtime=runtime),
+            cut.notes,
+            len(write_model(stretch.model)),
+            (number, request.segments),
+        )
+        for number, stretch in enumerate(
+            cut_into(unit.model, cut.verdicts, request.segments, runtime)
+        )
+    ]
+
+
+def _hint(unit: Unit, verdicts: Sequence[Verdict], request: Request) -> tuple[str, ...]:
+    """What more could be had, where nothing was asked for."""
+    if request.legalize != "auto":
+        return ()
+    more = more_with_all(unit.model, verdicts, request.min_runtime)
+    if more <= 0:
+        return ()
+    operators = "1 operator fewer stays" if more == 1 else f"{more} operators fewer stay"
+    return (f"--legalize would change the model so that {operators} on the CPU.",)
 
 
 def _cut(graph: Subgraph, request: Request, tensors: Sequence[str]) -> _Cut:

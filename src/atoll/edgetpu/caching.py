@@ -1,8 +1,8 @@
 """Which layers are cached on the chip, where not all of them fit.
 
 Layers are cached whole or not at all: so are all steps of the two published sweeps. Which ones is
-read off the logs of larger networks. They leave 4 to 31 words of about 29,000, too few for a pass
-through the graph that takes what fits: the memory is filled as far as whole layers can fill it. In
+read off the logs of larger networks. They leave 4 to 31 words, too few for a pass through the graph
+that takes what fits: the memory is filled as far as whole layers can fill it. In
 facenet and Inception-ResNet v2 what is printed as on-chip and off-chip adds up to the parameters in
 the file, so their layers of 32 filters, whose rows fill a word to the half, are streamed: what
 counts is what need not be sent. VGG16 keeps the layers that run in several passes over the plane,

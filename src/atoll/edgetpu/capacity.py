@@ -20,6 +20,7 @@ How well this agrees with what the compiler printed is in docs/memory.md.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from atoll.edgetpu.chip import BEAGLE
@@ -37,7 +38,6 @@ from atoll.edgetpu.tiling import padded, plane_of, tile_bytes
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from atoll.edgetpu.tiling import Plane
     from atoll.tflite.graph import Operator, Subgraph, Tensor
 
 WORD = LANES * GROUP
@@ -47,7 +47,12 @@ TILE_WORDS = BEAGLE.wide_bytes // WORD
 """Words of parameter memory in one tile."""
 
 # Where the weights are among the inputs, and the bias.
-_BLOCKED = {"CONV_2D": (1, 2), "FULLY_CONNECTED": (1, 2), "TRANSPOSE_CONV": (1, 3)}
+_WEIGHTED = {
+    "CONV_2D": (1, 2),
+    "DEPTHWISE_CONV_2D": (1, 2),
+    "FULLY_CONNECTED": (1, 2),
+    "TRANSPOSE_CONV": (1, 3),
+}
 
 # A ring of two pieces of the input channels takes at most so many words.
 _RING_WORDS = 32
@@ -62,122 +67,109 @@ _SUMS_IN_CELLS = 9
 _DENSE_RING_WORDS = 32
 
 
-def cached_bytes(graph: Subgraph, op: Operator) -> int:
-    """The bytes of an operator's parameters that may be cached.
+@dataclass(frozen=True)
+class Need:
+    """What an operator needs of the chip's parameter memory.
+
+    Attributes:
+        cached_bytes: Its parameters that may be cached, as the file holds them, in bytes.
+        streamed_bytes: Its parameters that never are, in bytes.
+        words: The memory that the former take while they are cached, in words.
+        block_words: Tiles share out the outputs of a dense layer, so that a block of 64 must lie
+            whole on the tile that uses it: the words of one. 0 where it does not matter what lies
+            on which tile.
+        working_words: What it needs of every tile while it runs, beside what is cached, in words.
+        passes: How often it goes over its weights in a call: once for every part of the plane that
+            a tile can hold (a prediction).
+    """
+
+    cached_bytes: int
+    streamed_bytes: int
+    words: int
+    block_words: int
+    working_words: int
+    passes: int
+
+
+def need_of(graph: Subgraph, op: Operator) -> Need:
+    """What an operator needs of the chip's parameter memory.
 
     Args:
         graph: The subgraph it is of.
         op: The operator, as if it were mapped.
 
     Returns:
-        Bytes in the file, a multiple of 64.
+        The need.
     """
-    return parameter_bytes(graph, op) - streamed_bytes(graph, op)
+    streamed = streamed_bytes(graph, op)
+    cached = parameter_bytes(graph, op) - streamed
+    if not cached:
+        return Need(0, streamed, 0, 0, 0, 1)
+    outputs = _outputs(graph, op)
+    words = _words(op, cached, outputs)
+    block = -(-words // -(-outputs // LANES)) if outputs else 0
+    plane = plane_of(graph.tensors[op.outputs[0]].shape if op.outputs else ())
+    dense = bool(outputs) and (op.type == "FULLY_CONNECTED" or plane.is_vector)
+    times = _passes(graph, op)
+    pixels = -(-plane.tile_pixels // times)
+    working = _working_words(graph, op, block, pixels, dense)
+    return Need(cached, streamed, words, block if dense else 0, working, times)
 
 
-def cached_words(graph: Subgraph, op: Operator) -> int:
-    """The memory that an operator's parameters take while they are cached.
+def reserved_words(needs: Iterable[Need]) -> int:
+    """The memory of every tile that is kept free of cached parameters.
 
     Args:
-        graph: The subgraph it is of.
-        op: The operator, as if it were mapped.
+        needs: What each of the mapped operators needs.
 
     Returns:
-        Words of 256 bytes.
+        Words of 256 bytes, at most what a tile has.
     """
-    size = cached_bytes(graph, op)
+    return min(TILE_WORDS, max((need.working_words for need in needs), default=0))
+
+
+def _words(op: Operator, size: int, outputs: int | None) -> int:
+    """The words that parameters take: one a row, however few lanes it has."""
     if op.type == "SOFTMAX":
         return -(-size // ROW)
-    outputs = _outputs(graph, op)
     if outputs is None or outputs > LANES:
         return -(-size // WORD)
     row = padded(outputs) * GROUP
     return -(-size // (row if outputs <= GROUP else -(-row // ROW) * ROW))
 
 
-def tile_words(graph: Subgraph, op: Operator) -> int:
-    """The least memory of one tile that an operator needs to be cached.
-
-    Tiles share out the outputs of a dense layer, so that a block of 64 must lie whole on the tile
-    that uses it. What else there is may be spread at will.
+def _working_words(graph: Subgraph, op: Operator, block: int, pixels: int, dense: bool) -> int:
+    """What an operator needs of every tile while it runs.
 
     Args:
         graph: The subgraph it is of.
-        op: The operator, as if it were mapped.
-
-    Returns:
-        Words of 256 bytes; 0 where it does not matter how much is left on which tile.
-    """
-    outputs = _outputs(graph, op)
-    if outputs is None or not _is_dense(graph, op):
-        return 0
-    return -(-cached_words(graph, op) // -(-outputs // LANES))
-
-
-def reserved_words(graph: Subgraph, ops: Iterable[Operator]) -> int:
-    """The memory of every tile that is kept free of cached parameters.
-
-    Args:
-        graph: The subgraph they are of.
-        ops: The mapped operators.
-
-    Returns:
-        Words of 256 bytes, at most what a tile has.
-    """
-    return min(TILE_WORDS, max((working_words(graph, op) for op in ops), default=0))
-
-
-def working_words(graph: Subgraph, op: Operator) -> int:
-    """The memory of every tile that an operator needs while it runs, beside what is cached.
-
-    Args:
-        graph: The subgraph it is of.
-        op: The operator, as if it were mapped.
+        op: An operator with parameters.
+        block: The words of a block of 64 outputs.
+        pixels: Pixels of a tile in one pass.
+        dense: Whether tiles share out the outputs.
 
     Returns:
         Words of 256 bytes.
     """
     if op.type == "FULLY_CONNECTED":
         return _DENSE_RING_WORDS
-    if op.type == "DEPTHWISE_CONV_2D":
-        weights = _tensor(graph, op, 1)
-        if weights is None or len(weights.shape) != 4:
-            return 0
-        heads = heads_of(weights, _tensor(graph, op, 2)).count
-        return 2 * (weights.shape[1] * weights.shape[2] + heads)
-    outputs = _outputs(graph, op)
-    if not outputs:
+    weights_at, bias_at = _WEIGHTED.get(op.type, (-1, -1))
+    weights = _tensor(graph, op, weights_at)
+    if weights is None or len(weights.shape) != 4:
         return 0
-    weights_at, bias_at = _BLOCKED[op.type]
-    weights = graph.tensors[op.inputs[weights_at]]
     heads = heads_of(weights, _tensor(graph, op, bias_at)).count
-    groups = max(1, padded(weights.shape[3]) // GROUP)
-    whole = -(-cached_words(graph, op) // -(-outputs // LANES)) - heads
-    taps = max(1, whole // groups)
-    if _is_dense(graph, op):
+    if op.type == "DEPTHWISE_CONV_2D":
+        return 2 * (weights.shape[1] * weights.shape[2] + heads)
+    whole = block - heads
+    if dense:
         # What one tile cannot hold passes through it in equal parts: issue 572's 7,056 rows in 4.
-        return _largest_divisor(whole, TILE_WORDS) + heads if whole + heads > TILE_WORDS else 0
+        return _largest_divisor(whole, TILE_WORDS) + heads if block > TILE_WORDS else 0
+    groups = max(1, padded(weights.shape[3]) // GROUP)
+    taps = max(1, whole // groups)
     piece = taps * _largest_divisor(groups, (_RING_WORDS // 2 - heads) // taps)
-    needs = [_whole_block(whole, heads)]
-    if piece < whole:
-        needs.append(2 * (piece + heads) + _partial_sums(graph, op))
-    return min(needs)
-
-
-def passes(graph: Subgraph, op: Operator) -> int:
-    """How often an operator goes over its weights: once for every part of the plane that fits.
-
-    Args:
-        graph: The subgraph it is of.
-        op: The operator, as if it were mapped.
-
-    Returns:
-        Passes, at least 1 (a prediction).
-    """
-    held = sum(
-        tile_bytes(graph.tensors[t].shape) for t in {*graph.activations(op), *op.outputs} if t >= 0
-    )
-    return max(1, -(-held // BEAGLE.narrow_bytes))
+    sums = pixels if pixels > _SUMS_IN_CELLS else 0
+    in_pieces = 2 * (piece + heads) + sums
+    return min(_whole_block(whole, heads), in_pieces) if piece < whole else 2 * (whole + heads)
 
 
 def _whole_block(rows: int, heads: int) -> int:
@@ -186,12 +178,11 @@ def _whole_block(rows: int, heads: int) -> int:
     return _LARGE_BLOCK_COPIES * (rows + heads) + _LARGE_BLOCK_WORDS
 
 
-def _partial_sums(graph: Subgraph, op: Operator) -> int:
-    """The words for what a tile's pixels have added up of the channels so far."""
-    pixels = _output_plane(graph, op).tile_pixels
-    if pixels <= _SUMS_IN_CELLS:
-        return 0
-    return -(-pixels // passes(graph, op))
+def _passes(graph: Subgraph, op: Operator) -> int:
+    held = sum(
+        tile_bytes(graph.tensors[t].shape) for t in {*graph.activations(op), *op.outputs} if t >= 0
+    )
+    return max(1, -(-held // BEAGLE.narrow_bytes))
 
 
 def _largest_divisor(number: int, limit: int) -> int:
@@ -199,29 +190,21 @@ def _largest_divisor(number: int, limit: int) -> int:
     return next((d for d in range(min(number, limit), 1, -1) if number % d == 0), 1)
 
 
-def _is_dense(graph: Subgraph, op: Operator) -> bool:
-    return op.type == "FULLY_CONNECTED" or _output_plane(graph, op).is_vector
-
-
-def _output_plane(graph: Subgraph, op: Operator) -> Plane:
-    return plane_of(graph.tensors[op.outputs[0]].shape if op.outputs else ())
-
-
 def _outputs(graph: Subgraph, op: Operator) -> int | None:
     """The outputs of an operator whose parameters come in blocks of 64 of them; None of others."""
-    if op.type == "DEPTHWISE_CONV_2D":
-        kernel = _tensor(graph, op, 1)
-        channels = kernel.shape[3] if kernel is not None and len(kernel.shape) == 4 else 0
-        return channels if takes_one_channel(_tensor(graph, op, 0), channels) else None
-    if op.type not in _BLOCKED:
+    if op.type not in _WEIGHTED:
         return None
-    weights = _tensor(graph, op, _BLOCKED[op.type][0])
-    rank = 2 if op.type == "FULLY_CONNECTED" else 4
-    return weights.shape[0] if weights is not None and len(weights.shape) == rank else None
+    weights = _tensor(graph, op, _WEIGHTED[op.type][0])
+    if weights is None or len(weights.shape) != (2 if op.type == "FULLY_CONNECTED" else 4):
+        return None
+    if op.type != "DEPTHWISE_CONV_2D":
+        return weights.shape[0]
+    channels = weights.shape[3]
+    return channels if takes_one_channel(_tensor(graph, op, 0), channels) else None
 
 
 def _tensor(graph: Subgraph, op: Operator, place: int) -> Tensor | None:
     """An input of an operator; None where it is left out."""
-    if place >= len(op.inputs) or not 0 <= op.inputs[place] < len(graph.tensors):
+    if not 0 <= place < len(op.inputs) or not 0 <= op.inputs[place] < len(graph.tensors):
         return None
     return graph.tensors[op.inputs[place]]

@@ -6,24 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from atoll.edgetpu.caching import Layer, choose
-from atoll.edgetpu.capacity import (
-    TILE_WORDS,
-    WORD,
-    cached_bytes,
-    cached_words,
-    passes,
-    reserved_words,
-    tile_words,
-)
+from atoll.edgetpu.capacity import TILE_WORDS, WORD, need_of, reserved_words
 from atoll.edgetpu.chip import BEAGLE
 from atoll.edgetpu.narrow import activation_bytes, narrow_bytes
-from atoll.edgetpu.parameters import streamed_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from atoll.edgetpu.capacity import Need
     from atoll.edgetpu.verdict import Verdict
-    from atoll.tflite.graph import Operator, Subgraph
+    from atoll.tflite.graph import Subgraph
 
 CACHING_SINCE = 11
 """The first runtime version that keeps parameters on the chip between calls."""
@@ -127,47 +119,51 @@ def plan_together(
         A plan a model. What remains on the chip is what all of them together leave.
     """
     mapped = [
-        [op for verdict, op in zip(verdicts, graph.operators, strict=True) if _runs(verdict)]
-        for graph, verdicts in models
+        [i for i, verdict in enumerate(verdicts) if verdict.target == "tpu"]
+        for _, verdicts in models
+    ]
+    needs = [
+        [need_of(graph, graph.operators[i]) for i in indices]
+        for (graph, _), indices in zip(models, mapped, strict=True)
     ]
     left = 0
     if min_runtime >= CACHING_SINCE:
-        reserved = max(
-            (reserved_words(graph, ops) for (graph, _), ops in zip(models, mapped, strict=True)),
-            default=0,
-        )
+        reserved = reserved_words(need for model in needs for need in model)
         left = BEAGLE.tiles * (TILE_WORDS - reserved)
         if cache_bytes is not None:
             left = min(left, max(0, cache_bytes) // WORD)
     chosen = []
-    for (graph, _), ops in zip(models, mapped, strict=True):
-        layers = [_layer(graph, op) for op in ops]
+    for model in needs:
+        layers = [Layer(n.words, n.cached_bytes * n.passes, n.block_words) for n in model]
         cached = choose(layers, left)
         left -= sum(layer.words for layer, kept in zip(layers, cached, strict=True) if kept)
         chosen.append(cached)
     return [
-        _plan(graph, verdicts, cached, left)
-        for (graph, verdicts), cached in zip(models, chosen, strict=True)
+        _plan(graph, indices, model, cached, left)
+        for (graph, _), indices, model, cached in zip(models, mapped, needs, chosen, strict=True)
     ]
 
 
-def _runs(verdict: Verdict) -> bool:
-    return verdict.target == "tpu"
-
-
-def _layer(graph: Subgraph, op: Operator) -> Layer:
-    saved = cached_bytes(graph, op) * passes(graph, op)
-    return Layer(cached_words(graph, op), saved, tile_words(graph, op))
-
-
 def _plan(
-    graph: Subgraph, verdicts: Sequence[Verdict], cached: Sequence[bool], left: int
+    graph: Subgraph,
+    indices: Sequence[int],
+    needs: Sequence[Need],
+    cached: Sequence[bool],
+    left: int,
 ) -> MemoryPlan:
-    indices = [i for i, verdict in enumerate(verdicts) if _runs(verdict)]
     held = narrow_bytes(graph, indices)
     ops = tuple(
-        _op_memory(graph, index, kept, narrow)
-        for index, kept, narrow in zip(indices, cached, held, strict=True)
+        OpMemory(
+            index=index,
+            parameter_bytes=need.cached_bytes + need.streamed_bytes,
+            cached=kept,
+            streamed_bytes=need.streamed_bytes + (0 if kept else need.cached_bytes),
+            onchip_bytes=need.words * WORD if kept else 0,
+            activation_bytes=activation_bytes(graph, graph.operators[index]),
+            narrow_bytes_per_tile=narrow,
+            spills=narrow > BEAGLE.narrow_bytes,
+        )
+        for index, need, kept, narrow in zip(indices, needs, cached, held, strict=True)
     )
     offchip = sum(op.streamed_bytes for op in ops)
     total = sum(op.parameter_bytes for op in ops)
@@ -179,19 +175,4 @@ def _plan(
         onchip_remaining_bytes=left * WORD,
         offchip_bytes=offchip,
         narrow_bytes_per_tile=max(held, default=0),
-    )
-
-
-def _op_memory(graph: Subgraph, index: int, cached: bool, narrow: int) -> OpMemory:
-    op: Operator = graph.operators[index]
-    cacheable, streamed = cached_bytes(graph, op), streamed_bytes(graph, op)
-    return OpMemory(
-        index=index,
-        parameter_bytes=cacheable + streamed,
-        cached=cached,
-        streamed_bytes=streamed if cached else streamed + cacheable,
-        onchip_bytes=cached_words(graph, op) * WORD if cached else 0,
-        activation_bytes=activation_bytes(graph, op),
-        narrow_bytes_per_tile=narrow,
-        spills=narrow > BEAGLE.narrow_bytes,
     )

@@ -145,9 +145,9 @@ def _tile_sizes(graph: Subgraph, mapped: Sequence[int]) -> dict[int, int]:
             share = min(plane.channels, LANES) if shared else plane.channels
             channels[tensor] = max(padded(share), channels.get(tensor, 0))
         high, wide = window(graph, op)
-        if (high, wide) == (1, 1) or not op.outputs or op.inputs[0] not in rows:
+        source = op.inputs[0] if op.inputs else -1
+        if (high, wide) == (1, 1) or not op.outputs or source not in rows:
             continue
-        source = op.inputs[0]
         image, result = (plane_of(graph.tensors[t].shape) for t in (source, op.outputs[0]))
         if result.is_vector:
             continue

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from atoll.edgetpu.capacity import TILE_WORDS, WORD, cached_words, reserved_words
+from atoll.edgetpu.capacity import TILE_WORDS, WORD, need_of, reserved_words
 from atoll.edgetpu.chip import BEAGLE
 from atoll.edgetpu.narrow import tensor_bytes
 from atoll.errors import UsageError
@@ -107,12 +107,12 @@ def cached_cost(
     Returns:
         The function of a range: its times, and streaming of what is more than the cache holds.
     """
-    ops = [graph.operators[i] for i in mapped]
-    room = BEAGLE.tiles * (TILE_WORDS - reserved_words(graph, ops)) * WORD
+    needs = [need_of(graph, graph.operators[i]) for i in mapped]
+    room = BEAGLE.tiles * (TILE_WORDS - reserved_words(needs)) * WORD
     elapsed, held = [0.0], [0]
-    for index, op in zip(mapped, ops, strict=True):
+    for index, need in zip(mapped, needs, strict=True):
         elapsed.append(elapsed[-1] + max(0.0, times_ms[index]))
-        held.append(held[-1] + cached_words(graph, op) * WORD)
+        held.append(held[-1] + need.words * WORD)
 
     def cost(start: int, stop: int) -> float:
         over = max(0, held[stop] - held[start] - room)

@@ -8,6 +8,7 @@ whole on every tile, and what is computed of it is cut by output channels instea
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def window(graph: Subgraph, op: Operator) -> tuple[int, int]:
     return rows, columns
 
 
+@lru_cache(maxsize=4096)
 def span(size: int, outputs: int, taps: int, stride: int) -> int:
     """The most rows (or columns) that one tile holds of a tensor that a window slides over.
 

@@ -88,14 +88,10 @@ class _Runner:
         self._inputs = [model.main.tensors[t] for t in model.main.inputs]
         self._outputs = [model.main.tensors[t] for t in model.main.outputs]
 
-    def __call__(
-        self, arrays: Sequence[np.ndarray], forms: Sequence[Tensor]
-    ) -> list[np.ndarray]:
+    def __call__(self, arrays: Sequence[np.ndarray], forms: Sequence[Tensor]) -> list[np.ndarray]:
         """Runs it on numbers in the form of other tensors; gives real numbers."""
         details = self._litert.get_input_details()
-        for detail, tensor, array, form in zip(
-            details, self._inputs, arrays, forms, strict=True
-        ):
+        for detail, tensor, array, form in zip(details, self._inputs, arrays, forms, strict=True):
             self._litert.set_tensor(detail["index"], _converted(array, form, tensor))
         self._litert.invoke()
         return [
@@ -112,7 +108,8 @@ def _converted(array: np.ndarray, form: Tensor, tensor: Tensor) -> np.ndarray:
         return real.astype(dtype)
     scale, zero = tensor.quantization.scale.flat[0], tensor.quantization.zero_point.flat[0]
     limits = np.iinfo(dtype)
-    return np.clip(np.rint(real / scale) + zero, limits.min, limits.max).astype(dtype)
+    stored = np.clip(np.rint(real / scale) + zero, limits.min, limits.max)
+    return np.asarray(stored, dtype)
 
 
 def _real(array: np.ndarray, tensor: Tensor) -> np.ndarray:

@@ -83,6 +83,23 @@ class Draft:
         """The number of the operator that computes a tensor; -1 where none does."""
         return self._producer.get(tensor, -1)
 
+    def before(self, tensor: int, *kinds: str, inputs: int = 1) -> int:
+        """The number of the operator that computes a tensor, where it is one of some kinds.
+
+        Args:
+            tensor: The tensor.
+            kinds: TFLite's names of them.
+            inputs: How many inputs must be there, from the first.
+
+        Returns:
+            Its number; -1 where there is no such operator.
+        """
+        number = self.producer(tensor)
+        if number < 0 or self.operators[number].type not in kinds:
+            return -1
+        first = self.operators[number].inputs[:inputs]
+        return number if len(first) == inputs and min(first) >= 0 else -1
+
     def readers(self, tensor: int) -> list[int]:
         """The numbers of the operators that read a tensor."""
         return list(self._readers.get(tensor, ()))
@@ -175,7 +192,7 @@ class Draft:
     def add_constant(
         self, name: str, data: np.ndarray, quantization: Quantization | None = None
     ) -> int:
-        """Adds a constant of the type that `data` has (int8, uint8, int32...); returns its index."""
+        """Adds a constant of the type that `data` has (int8, int32, ...); returns its index."""
         new = Tensor(
             name=name,
             type=np.dtype(data.dtype).name.upper(),
@@ -338,9 +355,7 @@ class Draft:
         readers = self.readers(old)
         for number in readers:
             op = self.operators[number]
-            self.operators[number] = replace(
-                op, inputs=[new if t == old else t for t in op.inputs]
-            )
+            self.operators[number] = replace(op, inputs=[new if t == old else t for t in op.inputs])
             self._readers.setdefault(new, {})[number] = None
         self._readers.pop(old, None)
         return readers

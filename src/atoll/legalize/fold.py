@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from atoll.legalize.draft import Change
+from atoll.legalize.options import option
 from atoll.legalize.sizes import output_shapes
 from atoll.legalize.spans import spans
 from atoll.tflite.types import BY_NAME
@@ -74,7 +75,7 @@ def _values(draft: Draft, op: Operator) -> list[np.ndarray] | None:
     if op.type == "SHAPE":
         return _sizes(draft, op)
     function = _FUNCTIONS.get(op.type)
-    if function is None or getattr(op.options, "fusedActivationFunction", 0):
+    if function is None or option(op, "fusedActivationFunction"):
         return None
     arrays = []
     for tensor in op.inputs:
@@ -111,7 +112,8 @@ def _bounded(shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def _strided(op: Operator, arrays: Arrays) -> list[np.ndarray] | None:
-    data, begins, ends, steps = (a if i == 0 else a.tolist() for i, a in enumerate(arrays))
+    data = arrays[0]
+    begins, ends, steps = (a.tolist() for a in arrays[1:])
     found = spans(op, data.shape, begins, ends, steps)
     if found is None:
         return None
@@ -129,7 +131,7 @@ def _gathered(op: Operator, arrays: Arrays) -> list[np.ndarray] | None:
     if op.options is not None and op.options.batchDims:
         return None
     data, places = arrays
-    axis = getattr(op.options, "axis", 0)
+    axis = option(op, "axis")
     _bounded([places.size, data.size // max(1, data.shape[axis])])
     return [np.take(data, places, axis=axis)]
 
@@ -168,7 +170,7 @@ def _pairwise(function: Callable[..., Any]) -> Callable[[Operator, Arrays], list
 def _reduced(function: Callable[..., Any]) -> Callable[[Operator, Arrays], list[np.ndarray]]:
     def compute(op: Operator, arrays: Arrays) -> list[np.ndarray]:
         data, axes = arrays
-        keep = bool(getattr(op.options, "keepDims", False))
+        keep = option(op, "keepDims")
         return [function(data, axis=tuple(np.atleast_1d(axes).tolist()), keepdims=keep)]
 
     return compute

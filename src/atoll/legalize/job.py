@@ -171,7 +171,7 @@ class _Moved:
 
 
 def _check_names(skip: Sequence[str]) -> None:
-    names = [row.name for row in (*PASSES, *REWRITES)]
+    names = [row.name for row in PASSES] + [row.name for row in REWRITES]
     for name in skip:
         if name not in names:
             raise UsageError(

@@ -1,4 +1,4 @@
-"""The options of the operators that rewrites make."""
+"""The options of operators: read, and made."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from atoll.tflite.schema import schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from atoll.tflite.graph import Operator
 
 # The schema's enums that options hold.
 NO_ACTIVATION, RELU, RELU_N1_TO_1, RELU6 = 0, 1, 2, 3
@@ -55,6 +57,17 @@ _CLASSES = {
 _WITHOUT = ("LOGISTIC", "PRELU", "RELU", "RELU6", "RELU_N1_TO_1", "RSQRT", "TANH")
 # Where leaving a field out does not mean 0.
 _DEFAULTS = {"strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
+
+
+def option(op: Operator, name: str, default: int = 0) -> int:
+    """One field of an operator's options; the default where it has none.
+
+    Args:
+        op: The operator.
+        name: The field, as the schema names it; one that holds a whole number, or yes and no.
+        default: What it means where there is none.
+    """
+    return int(getattr(op.options, name, default))
 
 
 def make_options(kind: str, fields: Mapping[str, Any]) -> Any:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from atoll.legalize.draft import Change, Draft
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from atoll.legalize.draft import Change, Draft
 
 # How far the outputs may move. "identical": not at all, whatever goes in. "one step": each output
 # of the replaced operators by one quantisation step. "measured": it is measured, and said.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +14,8 @@ from atoll.runtime.model_input import preprocessing_of
 from atoll.tflite.types import BY_NAME
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from atoll.data.preprocessing import Preprocessing
     from atoll.tflite.graph import Model, Tensor
 

@@ -1,4 +1,4 @@
-"""The sizes of what an operator computes, from those of its inputs: for sizes left open in a file."""
+"""The sizes of what an operator computes, from those of its inputs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from atoll.legalize.options import option
 from atoll.tflite.build_window import extent
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _broadcast(draft: Draft, op: Operator) -> Shape:
 def _extents(draft: Draft, op: Operator, window: Shape, data: int = 0) -> Shape:
     batch, height, width, _ = _shape(draft, op, data)
     options, padding = op.options, _PADDINGS[op.options.padding]
-    dilation = [getattr(options, f"dilation{side}Factor", 1) for side in "HW"]
+    dilation = [option(op, f"dilation{side}Factor", 1) for side in "HW"]
     return (
         batch,
         extent(height, window[0], options.strideH, padding, dilation[0]),
@@ -86,7 +87,7 @@ def _pool(draft: Draft, op: Operator) -> Shape:
 
 def _dense(draft: Draft, op: Operator) -> Shape:
     shape, (units, terms) = _shape(draft, op), _shape(draft, op, 1)
-    if getattr(op.options, "keepNumDims", False):
+    if option(op, "keepNumDims"):
         return (*shape[:-1], units)
     return (math.prod(shape) // terms, units)
 
@@ -219,9 +220,9 @@ def _batch_to_space(draft: Draft, op: Operator) -> Shape:
 
 def _product(draft: Draft, op: Operator) -> Shape:
     left, right = list(_shape(draft, op)), list(_shape(draft, op, 1))
-    if getattr(op.options, "adjX", False):
+    if option(op, "adjX"):
         left[-2:] = left[:-3:-1]
-    if getattr(op.options, "adjY", False):
+    if option(op, "adjY"):
         right[-2:] = right[:-3:-1]
     return (*np.broadcast_shapes(tuple(left[:-2]), tuple(right[:-2])), left[-2], right[-1])
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from atoll.legalize.options import option
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -62,7 +64,7 @@ def spans(
 def _span(op: Operator, place: int, size: int, taken: Span) -> Span:
     """One axis: `taken` are its begin, end and step as the file has them."""
     begin, end, step = taken
-    if getattr(op.options, "offset", False):
+    if option(op, "offset"):
         end += begin
     if _bit(op, "shrinkAxis", place):
         return (begin + size if begin < 0 else begin), 1, 1
@@ -72,7 +74,7 @@ def _span(op: Operator, place: int, size: int, taken: Span) -> Span:
 
 
 def _bit(op: Operator, mask: str, place: int) -> bool:
-    return bool(getattr(op.options, f"{mask}Mask", 0) >> place & 1)
+    return bool(option(op, f"{mask}Mask") >> place & 1)
 
 
 def _clipped(place: int, size: int) -> int:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from atoll.legalize.batch import fix_batch
-from atoll.legalize.draft import Draft
 from atoll.legalize.fold import fold_constants
-from atoll.legalize.rewrite import Exactness, Rewrite
 from atoll.legalize.rewrites import (
     activations,
     arithmetic,
@@ -30,6 +28,12 @@ from atoll.legalize.rewrites import (
     transposes,
     versions,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from atoll.legalize.draft import Draft
+    from atoll.legalize.rewrite import Exactness, Rewrite
 
 
 @dataclass(frozen=True)

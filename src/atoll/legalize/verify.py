@@ -136,9 +136,7 @@ def _region(draft: Draft, change: Change) -> tuple[list[Operator], list[int]]:
 def _is_needed(draft: Draft, change: Change, tensor: int) -> bool:
     """Whether something beside the operators that go reads a tensor."""
     readers = {*draft.readers(tensor)} - {*change.removed}
-    return draft.producer(tensor) in change.removed and (
-        bool(readers) or draft.is_output(tensor)
-    )
+    return draft.producer(tensor) in change.removed and (bool(readers) or draft.is_output(tensor))
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from atoll.report.lanes import Row
 
 # Pixels, in the picture of the graph.
-_LANE, _HEIGHT, _MARGIN = 14, 34, 10
+_LANE, _HEIGHT, _MARGIN = 14, 44, 10
 # Lines go on to here: a row with much to say is higher than its picture, which is cut off at it.
 _TALLEST = 999
 
@@ -88,6 +88,7 @@ def render(
     latency = analysis.latency[link]
     verdicts = analysis.verdicts
     on_tpu = sum(verdict.target == "tpu" for verdict in verdicts)
+    picture = lanes(analysis.graph)
     shown = {"blockers": bool(blockers), "memory": bool(analysis.memory.parameter_bytes)}
     return templating.page(
         "model_page.html.j2",
@@ -107,7 +108,9 @@ def render(
         capacity=BEAGLE.parameter_memory,
         cache=_cache_parts(analysis.memory),
         blockers=blockers,
-        rows=_rows(analysis, latency),
+        rows=_rows(analysis, latency, picture),
+        width=2 * _MARGIN + _LANE * max((_rightmost(row) for row in picture), default=0),
+        height=_HEIGHT,
         statuses=_statuses(analysis),
     )
 
@@ -157,10 +160,8 @@ def _cache_parts(plan: MemoryPlan) -> list[Part]:
     return parts
 
 
-def _rows(analysis: Analysis, latency: Latency) -> list[dict[str, Any]]:
+def _rows(analysis: Analysis, latency: Latency, picture: Sequence[Row]) -> list[dict[str, Any]]:
     graph = analysis.graph
-    picture = lanes(graph)
-    width = 2 * _MARGIN + _LANE * max((_rightmost(row) for row in picture), default=0)
     times = {op.index: op for op in latency.ops}
     memory = {op.index: op for op in analysis.memory.ops}
     longest = max((op.ms for op in latency.ops), default=0.0)
@@ -176,8 +177,6 @@ def _rows(analysis: Analysis, latency: Latency) -> list[dict[str, Any]]:
                 "memory": memory.get(verdict.index),
                 "lines": _lines(row),
                 "node": _x(min(row.lane, MOST_LANES)),
-                "width": width,
-                "height": _HEIGHT,
             }
         )
     return rows

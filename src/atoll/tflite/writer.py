@@ -39,7 +39,8 @@ def write_model(model: Model, *, largest_inside: int = _LARGEST_INSIDE) -> bytes
     root = _model(model, parts)
     if parts.size <= largest_inside:
         root.buffers = [_buffer(data) for data in parts.buffers]
-        return trailer.join(_pack(root, parts.size), model.trailer)
+        payloads = sum(len(op.custom_options) for g in model.subgraphs for op in g.operators)
+        return trailer.join(_pack(root, parts.size + payloads), model.trailer)
     return trailer.join(_with_outside_data(root, parts), model.trailer)
 
 

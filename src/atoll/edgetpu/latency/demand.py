@@ -68,10 +68,8 @@ def demand_of(graph: Subgraph, verdicts: Sequence[Verdict], memory: MemoryPlan) 
     Returns:
         The counts.
     """
-    streamed = {
-        plan.index: spatial_passes(plan.activation_bytes) * plan.streamed_bytes
-        for plan in memory.ops
-    }
+    passes = {plan.index: spatial_passes(plan.activation_bytes) for plan in memory.ops}
+    streamed = {plan.index: passes[plan.index] * plan.streamed_bytes for plan in memory.ops}
     ops: list[OpDemand] = []
     programs = [Instructions(0, 0, 0)]
     for verdict, op in zip(verdicts, graph.operators, strict=True):
@@ -80,7 +78,7 @@ def demand_of(graph: Subgraph, verdicts: Sequence[Verdict], memory: MemoryPlan) 
         sent = 0 if on_host else streamed.get(verdict.index, 0)
         ops.append(OpDemand(verdict.index, work(graph, op), sent, host))
         if not on_host:
-            programs.append(instructions(graph, op))
+            programs.append(instructions(graph, op, passes.get(verdict.index, 1)))
     parts = {verdict.part for verdict in verdicts if verdict.target == "tpu"}
     inputs, outputs = _crossings(graph, verdicts)
     return Demand(tuple(ops), len(parts), total(programs), inputs, outputs)

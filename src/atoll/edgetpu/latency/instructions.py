@@ -2,7 +2,8 @@
 
 Its length was fitted on compiled files. An operator with a window exchanges pixels between tiles
 before it works; and where a plane's sides are no multiples of the grid of tiles, tiles of two
-heights and two widths exchange different ones.
+heights and two widths exchange different ones. An operator that runs in several passes has
+instructions for each.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ class Instructions(NamedTuple):
     """What the length of a program grows with.
 
     Attributes:
-        windowed: Operators with a window of more than a pixel.
+        windowed: Passes of operators with a window of more than a pixel.
         shapes: Shapes of tile that these need beyond one each.
-        plain: Other operators that do something.
+        plain: Passes of other operators that do something.
     """
 
     windowed: int
@@ -37,17 +38,18 @@ class Instructions(NamedTuple):
         """A prediction of the program's length, in bytes."""
         return (
             value_of("instructions.windowed") * self.windowed
-            + value_of("instructions.shape") * self.shapes
+            + value_of("instructions.shapes") * self.shapes
             + value_of("instructions.plain") * self.plain
         )
 
 
-def instructions(graph: Subgraph, op: Operator) -> Instructions:
+def instructions(graph: Subgraph, op: Operator, passes: int) -> Instructions:
     """What an operator adds to the program of its part.
 
     Args:
         graph: The operator's graph.
         op: The operator, as if it were mapped.
+        passes: How many passes over its plane it runs in.
 
     Returns:
         The counts; zeros for an operator that only renames what is there.
@@ -56,11 +58,11 @@ def instructions(graph: Subgraph, op: Operator) -> Instructions:
         return Instructions(0, 0, 0)
     output = output_tensor(graph, op)
     if output is None or window(graph, op) == (1, 1):
-        return Instructions(0, 0, 1)
+        return Instructions(0, 0, passes)
     plane = plane_of(output.shape)
     sides = (plane.height, plane.width)
     shapes = math.prod(1 if side % GRID == 0 or side == 1 else 2 for side in sides)
-    return Instructions(1, shapes - 1, 0)
+    return Instructions(passes, passes * (shapes - 1), 0)
 
 
 def total(programs: list[Instructions]) -> Instructions:

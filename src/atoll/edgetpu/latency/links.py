@@ -31,12 +31,8 @@ class Link:
         return value_of(f"{self.name}.call")
 
     def send_ms(self, size: float) -> float:
-        """Sending so many bytes of instructions or parameters."""
+        """Sending so many bytes: instructions, parameters or inputs."""
         return value_of(f"{self.name}.send") * size * 1e-6
-
-    def input_ms(self, size: float) -> float:
-        """Sending so many bytes of inputs."""
-        return value_of(f"{self.name}.input") * size * 1e-6
 
     def output_ms(self, size: float) -> float:
         """Fetching so many bytes of outputs."""

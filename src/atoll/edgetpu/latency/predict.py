@@ -98,16 +98,17 @@ def predict(
     demand = demand_of(graph, verdicts, memory)
     ops = tuple(_priced(op, way, hertz) for op in demand.ops)
     call = way.call_ms * demand.parts + way.send_ms(demand.instructions.size)
-    sent = way.input_ms(demand.input_bytes)
+    sent = way.send_ms(demand.input_bytes)
     fetched = way.output_ms(demand.output_bytes)
+    hosted = sum(op.ms for op in ops if op.bound_by == "cpu")
     streaming = sum(op.ms - op.cycles / hertz * 1e3 for op in ops if op.bound_by == "streaming")
     total = call + sent + fetched + sum(op.ms for op in ops)
     return Latency(
         link=link,
         clock=clock,
         ms=total,
-        low_ms=total * value_of("range.low"),
-        high_ms=total * value_of("range.high"),
+        low_ms=(total - hosted) * value_of("range.low") + hosted / value_of("range.host"),
+        high_ms=(total - hosted) * value_of("range.high") + hosted * value_of("range.host"),
         call_ms=call,
         input_ms=sent,
         output_ms=fetched,

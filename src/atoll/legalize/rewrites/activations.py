@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atoll.legalize.draft import Change
-from atoll.legalize.options import NO_ACTIVATION
 from atoll.legalize.rewrite import Rewrite
-from atoll.legalize.rewrites.quant import Grid, exact_constant, grid_of
+from atoll.legalize.rewrites.quant import Grid, computed_grids, exact_constant, grid_of
 from atoll.legalize.rewrites.sketch import Sketch, plane
 
 if TYPE_CHECKING:
     from atoll.legalize.draft import Draft
-    from atoll.tflite.graph import Operator, Quantization
+    from atoll.tflite.graph import Operator
 
 # A slope that is steeper is a damaged file's.
 _STEEPEST = 1e6
@@ -29,7 +28,9 @@ def leaky_to_prelu(draft: Draft, number: int) -> Change | None:
     alpha = _slope(op)
     x, y = op.inputs[0], op.outputs[0]
     shape = plane(draft.tensor(x))
-    if alpha is None or shape is None or grid_of(draft, x) is None or not draft.tensor(x).shape:
+    if alpha is None or shape is None or not draft.tensor(x).shape:
+        return None
+    if computed_grids(draft, x, y) is None:
         return None
     value, grid = exact_constant(draft.tensor(x).type, alpha)
     sketch = Sketch(draft, draft.tensor(y).name)
@@ -43,7 +44,7 @@ def leaky_to_maximum(draft: Draft, number: int) -> Change | None:
     """LEAKY_RELU with a slope of at most 1 becomes the MAXIMUM of x and slope * x."""
     op = draft.operators[number]
     alpha = _slope(op)
-    if alpha is None or not 0 <= alpha <= 1:
+    if alpha is None or not 0 <= alpha <= 1 or not draft.is_quantized(op.inputs[0]):
         return None
     sketch = Sketch(draft, draft.tensor(op.outputs[0]).name)
     slope = sketch.number(draft.tensor(op.inputs[0]).type, alpha)
@@ -54,7 +55,7 @@ def prelu_by_channel(draft: Draft, number: int) -> Change | None:
     """PRELU with a slope a pixel gets one a channel, where those of a channel are all the same."""
     op = draft.operators[number]
     alpha = _alpha(draft, op)
-    if alpha is None or math.prod(alpha.shape[:-1]) == 1:
+    if alpha is None or math.prod(alpha.shape[:-1]) == 1 or draft.constant(op, 0) is not None:
         return None
     by_channel = alpha.reshape(-1, alpha.shape[-1])
     if not (by_channel == by_channel[0]).all():
@@ -80,19 +81,18 @@ def prelu_to_difference(draft: Draft, number: int) -> Change | None:
     """PRELU with other slopes becomes RELU(x) - slope * RELU(-x)."""
     op = draft.operators[number]
     x, y = op.inputs[0], op.outputs[0]
-    into, out = grid_of(draft, x), grid_of(draft, y)
-    if _real_alpha(draft, op) is None or into is None or out is None:
+    grids = computed_grids(draft, x, y)
+    if _real_alpha(draft, op) is None or grids is None:
         return None
     if len(draft.tensor(x).shape) != 4 or plane(draft.tensor(x)) is None:
         return None
+    into, out = grids
     sketch = Sketch(draft, draft.tensor(y).name)
     # All in steps of the input or of the output: each side is rounded once.
     above = sketch.put("RELU", [x], Grid(out.type, out.scale, out.lowest))
     below = sketch.weighted(x, -1.0, 0.0, Grid(into.type, into.scale, into.lowest), rectified=True)
     mirrored = Grid(out.type, out.scale, out.lowest + out.highest - out.zero_point)
-    weighed = sketch.put(
-        "MUL", [below, op.inputs[1]], mirrored, fusedActivationFunction=NO_ACTIVATION
-    )
+    weighed = sketch.pairwise("MUL", below, op.inputs[1], mirrored)
     sketch.pairwise("SUB", above, weighed, y)
     return Change(sketch.operators, (number,))
 
@@ -101,9 +101,10 @@ def _maximum(sketch: Sketch, number: int, slope: int) -> Change | None:
     draft = sketch.draft
     op = draft.operators[number]
     x, y = op.inputs[0], op.outputs[0]
-    out = grid_of(draft, y)
-    if out is None or grid_of(draft, x) is None:
+    grids = computed_grids(draft, x, y)
+    if grids is None:
         return None
+    out = grids[1]
     # MAXIMUM compares integers: both sides must mean the same by them.
     one = x if draft.same_quantization(x, y) else sketch.scaled(x, 1.0, out)
     other = sketch.pairwise("MUL", x, slope, out)
@@ -118,11 +119,12 @@ def _slope(op: Operator) -> float | None:
 
 def _alpha(draft: Draft, op: Operator) -> np.ndarray | None:
     """The slopes of a PRELU as its file holds them; None where that is nothing to work with."""
-    alpha = draft.constant(op, 1)
-    quantization = draft.tensor(op.inputs[1]).quantization
-    if alpha is None or not 0 < alpha.size <= _MOST_ALPHAS or not alpha.ndim:
+    alpha, shape = draft.constant(op, 1), draft.tensor(op.inputs[0]).shape
+    if alpha is None or not 0 < alpha.size <= _MOST_ALPHAS or not 0 < alpha.ndim <= len(shape):
         return None
-    return alpha if _has_one_scale(quantization) else None
+    sizes = zip(alpha.shape[::-1], shape[::-1], strict=False)
+    fits = all(size in (1, whole) for size, whole in sizes)
+    return alpha if fits and draft.is_quantized(op.inputs[1]) else None
 
 
 def _real_alpha(draft: Draft, op: Operator) -> np.ndarray | None:
@@ -130,10 +132,6 @@ def _real_alpha(draft: Draft, op: Operator) -> np.ndarray | None:
     if alpha is None or grid is None or alpha.dtype != np.dtype(grid.type.lower()):
         return None
     return np.asarray(grid.scale * (alpha.astype(np.float64) - grid.zero_point))
-
-
-def _has_one_scale(quantization: Quantization | None) -> bool:
-    return quantization is not None and quantization.scale.size == 1
 
 
 ROWS = (

@@ -12,7 +12,7 @@ from atoll.legalize.rewrite import Rewrite
 from atoll.legalize.rewrites.curve import draw_curve
 from atoll.legalize.rewrites.curves import plan_of
 from atoll.legalize.rewrites.layout import is_fixed
-from atoll.legalize.rewrites.quant import Grid, grid_of, grid_over
+from atoll.legalize.rewrites.quant import Grid, computed_grids, grid_of, grid_over
 from atoll.legalize.rewrites.regions import regions_into
 from atoll.legalize.rewrites.sketch import Sketch, plane
 from atoll.legalize.rewrites.tabulate import table_of
@@ -26,9 +26,11 @@ def squared_difference(draft: Draft, number: int) -> Change | None:
     """SQUARED_DIFFERENCE becomes SUB, and the MUL of the difference with itself."""
     op = draft.operators[number]
     first, second, output = op.inputs[0], op.inputs[1], op.outputs[0]
-    one, other, out = (grid_of(draft, t) for t in (first, second, output))
-    if one is None or other is None or out is None or draft.tensor(first).is_constant:
+    grids = computed_grids(draft, first, output)
+    other = grid_of(draft, second)
+    if grids is None or other is None or other.type != grids[0].type:
         return None
+    one, out = grids
     # Beyond the root of the output's end, the output is at its end.
     reach = math.sqrt(max(out.high, 0.0))
     low, high = max(one.low - other.high, -reach), min(one.high - other.low, reach)
@@ -45,11 +47,10 @@ def quotient(draft: Draft, number: int) -> Change | None:
     """DIV becomes MUL with the reciprocal, a sum of ramps of what the divisor is computed from."""
     op = draft.operators[number]
     dividend, divisor, output = op.inputs[0], op.inputs[1], op.outputs[0]
-    if grid_of(draft, dividend) is None or grid_of(draft, output) is None:
+    if computed_grids(draft, dividend, divisor, output) is None or _is_fused(op):
         return None
-    found = _divisor(draft, divisor)
-    shape = plane(draft.tensor(divisor))
-    if found is None or shape is None or _is_fused(op) or draft.tensor(dividend).is_constant:
+    found, shape = _divisor(draft, divisor), plane(draft.tensor(divisor))
+    if found is None or shape is None:
         return None
     source, values = found
     reciprocals = 1 / values
@@ -77,12 +78,13 @@ def sum_to_mean(draft: Draft, number: int) -> Change | None:
     op = draft.operators[number]
     source, output = op.inputs[0], op.outputs[0]
     shape, axes = draft.tensor(source).shape, draft.integers(op, 1)
-    out = grid_of(draft, output)
-    if axes is None or out is None or grid_of(draft, source) is None:
+    grids = computed_grids(draft, source, output)
+    if axes is None or grids is None:
         return None
     if not is_fixed(draft, source, output) or not all(-len(shape) <= a < len(shape) for a in axes):
         return None
     count = math.prod(shape[axis] for axis in {axis % len(shape) for axis in axes})
+    out = grids[1]
     part = Grid(out.type, float(np.float32(out.scale / count)), out.zero_point)
     sketch = Sketch(draft, draft.tensor(output).name)
     mean = sketch.put(
@@ -99,7 +101,7 @@ def sum_to_mean(draft: Draft, number: int) -> Change | None:
 def _divisor(draft: Draft, tensor: int) -> tuple[int, np.ndarray] | None:
     """A tensor that a divisor follows from, and the divisor for each of its values, never 0."""
     grid = grid_of(draft, tensor)
-    if grid is None or draft.tensor(tensor).is_constant:
+    if grid is None:
         return None
     for region in regions_into(draft, tensor):
         table = table_of(draft, region)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atoll.legalize.draft import Change
+from atoll.legalize.options import NO_ACTIVATION, SAME, option
 from atoll.legalize.rewrite import Rewrite
 from atoll.legalize.rewrites.layout import Chain, is_fixed
 from atoll.tflite.graph import Quantization
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
     from atoll.legalize.draft import Draft
 
 _MOST_GROUPS = 64
+# What both kinds of convolution are told, and what it is where nothing is said.
+_WINDOW = {
+    "padding": SAME,
+    "strideH": 1,
+    "strideW": 1,
+    "dilationHFactor": 1,
+    "dilationWFactor": 1,
+    "fusedActivationFunction": NO_ACTIVATION,
+}
 
 
 def split_groups(draft: Draft, number: int) -> Change | None:
@@ -50,11 +60,43 @@ def split_groups(draft: Draft, number: int) -> Change | None:
         version = usual_version(op.type, draft.tensor(source).type)
         chain.operators.append(
             replace(
-                op, inputs=inputs, outputs=[parts[-1]], options=copy.copy(op.options), version=version
+                op,
+                inputs=inputs,
+                outputs=[parts[-1]],
+                options=copy.copy(op.options),
+                version=version,
             )
         )
     chain.concatenate(parts, 3, into=output)
     return Change(chain.operators, (number,))
+
+
+def groups_of_one(draft: Draft, number: int) -> Change | None:
+    """A grouped convolution with a group a channel becomes a DEPTHWISE_CONV_2D."""
+    op = draft.operators[number]
+    source, output, held = op.inputs[0], op.outputs[0], draft.tensor(op.inputs[1])
+    shape = draft.tensor(source).shape
+    if held.data is None or held.data.ndim != 4 or len(shape) != 4 or held.quantization is None:
+        return None
+    filters, height, width, depth = held.data.shape
+    if depth != 1 or shape[3] < 2 or not held.data.size or not is_fixed(draft, source, output):
+        return None
+    multiplier, left = divmod(filters, shape[3])
+    if left or not multiplier or draft.tensor(output).shape[-1:] != (filters,):
+        return None
+    kernel = np.ascontiguousarray(np.moveaxis(held.data, 0, 3)).reshape(1, height, width, filters)
+    weights = draft.add_constant(
+        f"{held.name}/depthwise", kernel, replace(held.quantization, axis=3)
+    )
+    fields = {name: option(op, name, default) for name, default in _WINDOW.items()}
+    changed = draft.new(
+        "DEPTHWISE_CONV_2D",
+        [source, weights, *op.inputs[2:]],
+        [output],
+        depthMultiplier=multiplier,
+        **fields,
+    )
+    return Change([changed], (number,))
 
 
 def _part(draft: Draft, tensor: int, part: slice) -> int:
@@ -70,4 +112,7 @@ def _part(draft: Draft, tensor: int, part: slice) -> int:
     return draft.add_constant(f"{held.name}/{part.start}", data, quantization)
 
 
-ROWS = (Rewrite("grouped", ("CONV_2D",), split_groups, "identical", inputs=2),)
+ROWS = (
+    Rewrite("grouped-depthwise", ("CONV_2D",), groups_of_one, "one step", inputs=2),
+    Rewrite("grouped", ("CONV_2D",), split_groups, "identical", inputs=2),
+)

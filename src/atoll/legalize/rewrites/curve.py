@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # 2 ** -n and then to a whole step, where a multiplier is below 2 ** -n; in a steep ramp that shows,
 # and its weight is chosen so that the multiplier, its slope over its weight, is above a half.
 _STEEP = 4.0
+# Rounded twice, a number so near to an integer is at most one step from it.
+_WITHIN_ONE_STEP = 1.25
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,33 @@ def plan_curve(lines: Lines, out: Grid) -> Plan | None:
     return Plan(direct or start, tuple(ramps[1:]), values, direct is not None)
 
 
+def plan_line(table: np.ndarray, out: Grid) -> Plan | None:
+    """The plan of a function that is one line within the output's ends, or above its zero.
+
+    Args:
+        table: The function, in the integers of `out`: int [256].
+        out: The grid of the result.
+
+    Returns:
+        The plan; None where one line is not within a step of it.
+    """
+    places = np.flatnonzero((table > table.min()) & (table < table.max()))
+    if places.size < 2:
+        return None
+    values, low = table - out.zero_point, out.lowest - out.zero_point
+    slope, height = np.polyfit(places, values[places], 1)
+    if not slope:
+        return None
+    line = slope * np.arange(table.size) + height
+    for rectified in (False, True):
+        held = np.clip(np.maximum(line, 0) if rectified else line, low, low + STEPS)
+        # The bias is rounded too, to a 127th of the slope.
+        if np.abs(held - values).max() + abs(slope) / (2 * LARGEST_WEIGHT) <= _WITHIN_ONE_STEP:
+            start = Start(float(slope), float(-height / slope), rectified, low, 0)
+            return Plan(start, (), np.rint(held).astype(np.int64), True)
+    return None
+
+
 def draw_curve(sketch: Sketch, x: int, y: int, plan: Plan) -> None:
     """Adds the operators of a function.
 
@@ -134,7 +163,9 @@ def draw_curve(sketch: Sketch, x: int, y: int, plan: Plan) -> None:
     def ramp(slope: float, zero: float, low: int, rectified: bool, target: Grid | int) -> int:
         gain = slope * unit
         offset = (zero + into.lowest - into.zero_point) * into.scale
-        weight = LARGEST_WEIGHT if abs(slope) < _STEEP else min(int(2 * abs(slope)), LARGEST_WEIGHT)
+        weight = LARGEST_WEIGHT
+        if abs(slope) >= _STEEP and zero == int(zero):
+            weight = min(int(2 * abs(slope)), LARGEST_WEIGHT)
         return sketch.weighted(x, gain, -gain * offset, target, rectified=rectified, weight=weight)
 
     if plan.direct:

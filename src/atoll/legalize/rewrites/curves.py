@@ -9,7 +9,7 @@ import numpy as np
 
 from atoll.legalize.draft import Change
 from atoll.legalize.rewrite import Rewrite
-from atoll.legalize.rewrites.curve import Plan, draw_curve, plan_curve
+from atoll.legalize.rewrites.curve import Plan, draw_curve, plan_curve, plan_line
 from atoll.legalize.rewrites.functions import FOREIGN, Function, functions_of
 from atoll.legalize.rewrites.ramps import fit_lines
 from atoll.legalize.rewrites.sketch import Sketch, plane
@@ -69,6 +69,9 @@ def _change(draft: Draft, function: Function) -> Change | None:
 @lru_cache(maxsize=512)
 def _best_plan(table: bytes, out: Grid) -> Plan | None:
     values = np.frombuffer(table, np.int64)
+    line = plan_line(values, out)
+    if line is not None:
+        return line
     drawn = fit_lines(values, out.lowest, out.highest, out.zero_point)
     plans = [plan for lines in drawn if (plan := plan_curve(lines, out)) is not None]
     return min(plans, key=lambda plan: plan.operators, default=None)

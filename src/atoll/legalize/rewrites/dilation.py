@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from atoll.legalize.draft import Change
-from atoll.legalize.options import SAME, VALID
+from atoll.legalize.options import SAME, VALID, option
 from atoll.legalize.rewrite import Rewrite
 from atoll.legalize.rewrites.layout import Chain, is_fixed
 from atoll.legalize.rewrites.padding import same_padding
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from atoll.tflite.graph import Operator
 
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
+# Padding, strides and dilations of a convolution between the other two.
+_PLAIN = (VALID, 1, 1, 1, 1)
 # A kernel that is written out with its gaps may have so many places.
 _LARGEST_KERNEL = 64
 
@@ -26,50 +28,74 @@ _LARGEST_KERNEL = 64
 def atrous_as_dilation(draft: Draft, number: int) -> Change | None:
     """SPACE_TO_BATCH_ND, a convolution and BATCH_TO_SPACE_ND become one dilated convolution."""
     last = draft.operators[number]
-    middle = draft.producer(last.inputs[0])
-    convolution = draft.operators.get(middle)
-    if convolution is None or convolution.type not in _CONVOLUTIONS or not convolution.inputs:
+    middle = draft.before(last.inputs[0], *_CONVOLUTIONS, inputs=2)
+    if middle < 0:
         return None
-    first = draft.producer(convolution.inputs[0])
-    opening = draft.operators.get(first)
-    if opening is None or opening.type != "SPACE_TO_BATCH_ND" or len(opening.inputs) < 3:
+    convolution = draft.operators[middle]
+    first = draft.before(convolution.inputs[0], "SPACE_TO_BATCH_ND", inputs=3)
+    if first < 0 or convolution.options is None or _options(convolution) != _PLAIN:
         return None
-    block, paddings = draft.integers(opening, 1), draft.integers(opening, 2)
-    crops = draft.integers(last, 2)
-    source, output = opening.inputs[0], last.outputs[0]
-    shapes = [draft.tensor(t).shape for t in (source, output, convolution.inputs[1])]
-    known = block is not None and paddings is not None and crops is not None
-    if not known or not is_fixed(draft, source, output) or any(len(s) != 4 for s in shapes):
+    source, output = draft.operators[first].inputs[0], last.outputs[0]
+    block = draft.integers(last, 1)
+    if block is None or block != draft.integers(draft.operators[first], 1):
         return None
-    assert block is not None and paddings is not None and crops is not None
-    plain = _options(convolution) == (VALID, 1, 1, 1, 1)
-    if block != draft.integers(last, 1) or len(block) != 2 or len(paddings) != 4 or not plain:
+    borders = _borders(draft, first, middle, number)
+    if borders is None or not draft.same_quantization(source, convolution.inputs[0]):
         return None
-    if len(crops) != 4 or crops[0] or crops[2] or not draft.same_quantization(
-        source, convolution.inputs[0]
-    ):
-        return None
-    amounts = []
-    for axis in (0, 1):
-        reach = (shapes[2][axis + 1] - 1) * block[axis] + 1
-        before = paddings[2 * axis]
-        behind = shapes[1][axis + 1] - shapes[0][axis + 1] - before + reach - 1
-        if behind < 0:
-            return None
-        amounts.append((before, behind, same_padding(shapes[0][axis + 1], reach, 1)))
+    shape, kernel = draft.tensor(source).shape, draft.tensor(convolution.inputs[1]).shape
     chain = Chain(draft, draft.tensor(output).name)
     options = copy.copy(convolution.options)
     options.dilationHFactor, options.dilationWFactor = block
-    if all((before, behind) == same for before, behind, same in amounts):
+    same = [same_padding(shape[i], (kernel[i] - 1) * block[i - 1] + 1, 1) for i in (1, 2)]
+    if borders == same:
         options.padding, made = SAME, source
     else:
-        borders = np.array([(0, 0), *((a, b) for a, b, _ in amounts), (0, 0)], np.int32)
-        grown = tuple(n + int(a + b) for n, (a, b) in zip(shapes[0], borders, strict=True))
-        made = chain.op("PAD", [source, draft.add_constant(f"{chain.name}/borders", borders)], grown)
+        amounts = np.array([(0, 0), *borders, (0, 0)], np.int32)
+        grown = tuple(n + int(pair.sum()) for n, pair in zip(shape, amounts, strict=True))
+        held = draft.add_constant(f"{chain.name}/borders", amounts)
+        made = chain.op("PAD", [source, held], grown)
     changed = replace(
         convolution, inputs=[made, *convolution.inputs[1:]], outputs=[output], options=options
     )
     return Change([*chain.operators, changed], (number,))
+
+
+def _borders(draft: Draft, first: int, middle: int, last: int) -> list[tuple[int, int]] | None:
+    """The zeros around the image that the three operators of an atrous convolution see.
+
+    Args:
+        draft: The draft.
+        first: The number of the SPACE_TO_BATCH_ND.
+        middle: The number of the convolution.
+        last: The number of the BATCH_TO_SPACE_ND.
+
+    Returns:
+        Before and behind, for rows and columns; None where they are none, or do not fit.
+    """
+    opening, convolution, closing = (draft.operators[n] for n in (first, middle, last))
+    source, output, kernel = opening.inputs[0], closing.outputs[0], convolution.inputs[1]
+    block, paddings, crops = (
+        draft.integers(opening, 1),
+        draft.integers(opening, 2),
+        draft.integers(closing, 2),
+    )
+    if block is None or paddings is None or crops is None or not is_fixed(draft, source, output):
+        return None
+    shapes = [draft.tensor(t).shape for t in (source, output, kernel)]
+    if any(len(s) != 4 for s in shapes) or (len(block), len(paddings), len(crops)) != (2, 4, 4):
+        return None
+    # What is cut off at the front would be computed from zeros that are not there.
+    if crops[0] or crops[2] or not 0 < min(block) <= max(block) <= _LARGEST_KERNEL:
+        return None
+    borders = []
+    for axis in (0, 1):
+        old, new, places = (shape[axis + 1] for shape in shapes)
+        before = paddings[2 * axis]
+        behind = new - old - before + (places - 1) * block[axis]
+        if not 0 <= min(before, behind) <= max(before, behind) <= places * block[axis]:
+            return None
+        borders.append((before, behind))
+    return borders
 
 
 def same_dilation(draft: Draft, number: int) -> Change | None:
@@ -110,10 +136,10 @@ def written_out(draft: Draft, number: int) -> Change | None:
     return Change([changed], (number,))
 
 
-def _options(op: Operator) -> tuple[Any, ...]:
+def _options(op: Operator) -> tuple[int, ...]:
     """Padding, strides and dilations of a convolution, down before across."""
     names = ("padding", "strideH", "strideW", "dilationHFactor", "dilationWFactor")
-    return tuple(getattr(op.options, name, 1) for name in names)
+    return tuple(option(op, name, 1) for name in names)
 
 
 ROWS = (

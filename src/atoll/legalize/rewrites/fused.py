@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from atoll.legalize.draft import Change
-from atoll.legalize.options import NO_ACTIVATION, RELU, RELU6, RELU_N1_TO_1
+from atoll.legalize.options import NO_ACTIVATION, RELU, RELU6, RELU_N1_TO_1, option
 from atoll.legalize.rewrite import Rewrite
 from atoll.tflite.versions import usual_version
 
@@ -20,7 +20,7 @@ _ACTIVATIONS = {RELU: "RELU", RELU6: "RELU6", RELU_N1_TO_1: "RELU_N1_TO_1"}
 def unfuse_activation(draft: Draft, number: int) -> Change | None:
     """An activation fused into an operator that must have none becomes an operator behind it."""
     op = draft.operators[number]
-    kind = _ACTIVATIONS.get(getattr(op.options, "fusedActivationFunction", NO_ACTIVATION))
+    kind = _ACTIVATIONS.get(option(op, "fusedActivationFunction"))
     output = op.outputs[0]
     if kind is None or len(op.outputs) != 1 or not draft.is_quantized(output):
         return None

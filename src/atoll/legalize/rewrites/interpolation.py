@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atoll.legalize.draft import Change
-from atoll.legalize.options import VALID
+from atoll.legalize.options import VALID, option
 from atoll.legalize.rewrite import Rewrite
 from atoll.legalize.rewrites.layout import Chain, is_fixed
 from atoll.tflite.graph import Quantization
@@ -21,7 +21,7 @@ _MOST_DOUBLINGS = 10
 
 
 def spread_one_point(draft: Draft, number: int) -> Change | None:
-    """An image of one point is enlarged by doubling it, and cut to size: all points are the same."""
+    """An image of one point is enlarged by doubling it, and cut to size: all points are alike."""
     op = draft.operators[number]
     source, output = op.inputs[0], op.outputs[0]
     if not draft.same_quantization(source, output) or not is_fixed(draft, source, output):
@@ -50,7 +50,7 @@ def bilinear_by_phases(draft: Draft, number: int) -> Change | None:
     if not draft.same_quantization(source, output) or not is_fixed(draft, source, output):
         return None
     old, new = draft.tensor(source).shape, draft.tensor(output).shape
-    if len(old) != 4 or len(new) != 4 or getattr(op.options, "alignCorners", False):
+    if len(old) != 4 or len(new) != 4 or option(op, "alignCorners"):
         return None
     factors = [b // a if b % a == 0 else 0 for a, b in zip(old[1:3], new[1:3], strict=True)]
     if not 0 < min(factors) <= max(factors) <= _LARGEST_FACTOR or max(factors) == 1:
@@ -58,7 +58,7 @@ def bilinear_by_phases(draft: Draft, number: int) -> Change | None:
     if (old[0], old[3]) != (1, new[3]):
         return None
     chain = Chain(draft, draft.tensor(output).name)
-    centers = bool(getattr(op.options, "halfPixelCenters", False))
+    centers = option(op, "halfPixelCenters") != 0
     made = source
     for axis, factor in ((2, factors[1]), (1, factors[0])):
         if factor > 1:

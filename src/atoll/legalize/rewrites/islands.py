@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def requantize(draft: Draft, number: int) -> Change | None:
     """DEQUANTIZE and QUANTIZE behind one another become one QUANTIZE, or nothing."""
     op = draft.operators[number]
-    before = draft.producer(op.inputs[0])
-    if before < 0 or draft.operators[before].type != "DEQUANTIZE":
+    before = draft.before(op.inputs[0], "DEQUANTIZE")
+    if before < 0:
         return None
     source, output = draft.operators[before].inputs[0], op.outputs[0]
     if not draft.is_quantized(source) or not draft.is_quantized(output):

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from atoll.legalize.draft import Change
+from atoll.legalize.options import option
 from atoll.legalize.rewrite import Rewrite
 from atoll.legalize.rewrites.layout import (
     MOST_PIECES,
@@ -23,7 +24,7 @@ def pack_as_concatenation(draft: Draft, number: int) -> Change | None:
     """A PACK that is refused becomes CONCATENATION, in shapes that the chip takes."""
     op = draft.operators[number]
     output = op.outputs[0]
-    axis = int(getattr(op.options, "axis", 0))
+    axis = option(op, "axis")
     if not is_fixed(draft, output, *op.inputs):
         return None
     shape = draft.tensor(op.inputs[0]).shape
@@ -37,8 +38,8 @@ def flat_concatenation(draft: Draft, number: int) -> Change | None:
     """A CONCATENATION of many dimensions is done in two."""
     op = draft.operators[number]
     output = op.outputs[0]
-    axis = int(getattr(op.options, "axis", 0))
-    if not is_fixed(draft, output, *op.inputs) or getattr(op.options, "fusedActivationFunction", 0):
+    axis = option(op, "axis")
+    if not is_fixed(draft, output, *op.inputs) or option(op, "fusedActivationFunction"):
         return None
     shape = draft.tensor(op.inputs[0]).shape
     if not -len(shape) <= axis < len(shape) or any(draft.tensor(t).is_constant for t in op.inputs):

@@ -16,6 +16,8 @@ Shape = tuple[int, ...]
 
 # Operators that keep the order of the elements, and change the shape alone.
 RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
+# Sizes are numbers of 32 bits.
+_LARGEST = 1 << 31
 # More operators than this in the place of one are no help.
 MOST_PIECES = 16
 
@@ -26,11 +28,12 @@ def is_flat(shape: Shape) -> bool:
 
 
 def is_fixed(draft: Draft, *tensors: int) -> bool:
-    """Whether tensors have sizes above 0 that are known."""
+    """Whether tensors have sizes above 0 that are known, and that a file can hold."""
     return all(
         t >= 0
         and not any(size < 0 for size in draft.tensor(t).shape_signature or ())
         and all(size > 0 for size in draft.tensor(t).shape)
+        and math.prod(draft.tensor(t).shape) < _LARGEST
         for t in tensors
     )
 
@@ -103,9 +106,7 @@ class Chain:
         )
         return self.op("SLICE", [tensor, *constants], tuple(sizes), into=into)
 
-    def slice(
-        self, tensor: int, axis: int, begin: int, size: int, into: int | None = None
-    ) -> int:
+    def slice(self, tensor: int, axis: int, begin: int, size: int, into: int | None = None) -> int:
         """A part along one axis; nothing is added where it is all of the tensor."""
         sizes = list(self.shape(tensor))
         begins = [0] * len(sizes)
@@ -134,12 +135,10 @@ def source_of(draft: Draft, tensor: int) -> int:
     for _ in range(MOST_PIECES):
         if is_flat(draft.tensor(tensor).shape):
             return tensor
-        number = draft.producer(tensor)
-        if number < 0 or draft.operators[number].type not in RESHAPES:
+        number = draft.before(tensor, *RESHAPES)
+        if number < 0:
             return -1
         tensor = draft.operators[number].inputs[0]
-        if tensor < 0:
-            return -1
     return -1
 
 
@@ -159,7 +158,8 @@ def targets_of(draft: Draft, tensor: int) -> tuple[list[int], list[int]] | None:
     readers = draft.readers(tensor)
     if draft.is_output(tensor) or not readers:
         return None
-    if any(draft.operators[n].type not in RESHAPES for n in readers):
+    reshapes = [draft.operators[n] for n in readers]
+    if any(op.type not in RESHAPES or not op.outputs for op in reshapes):
         return None
     targets, between = [], list(readers)
     for number in readers:

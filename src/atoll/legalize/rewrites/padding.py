@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from atoll.legalize.draft import Change
-from atoll.legalize.options import SAME
+from atoll.legalize.options import SAME, option
 from atoll.legalize.rewrite import Rewrite
 from atoll.legalize.rewrites.layout import MOST_PIECES, Chain, is_fixed
+from atoll.tflite.graph import Quantization
 
 if TYPE_CHECKING:
     from atoll.legalize.draft import Draft
@@ -27,11 +30,11 @@ def pad_of_pool(draft: Draft, number: int) -> Change | None:
     """A border of the lowest number before a MAX_POOL_2D becomes the pool's own padding."""
     op = draft.operators[number]
     source, output = op.inputs[0], op.outputs[0]
-    before = draft.producer(source)
-    if before < 0 or draft.operators[before].type != "PADV2" or draft.only_reader(source) != number:
+    before = draft.before(source, "PADV2", inputs=3)
+    if before < 0 or draft.only_reader(source) != number:
         return None
     pad = draft.operators[before]
-    amounts, value = _amounts(draft, before), draft.integers(pad, 2) if len(pad.inputs) > 2 else None
+    amounts, value = _amounts(draft, before), draft.integers(pad, 2)
     inner = pad.inputs[0]
     if amounts is None or len(amounts) != 4 or not draft.same_quantization(inner, output):
         return None
@@ -40,12 +43,44 @@ def pad_of_pool(draft: Draft, number: int) -> Change | None:
         return None
     shape = draft.tensor(inner).shape
     for axis, side in ((1, "H"), (2, "W")):
-        window = getattr(op.options, "filterHeight" if side == "H" else "filterWidth", 0)
-        step = getattr(op.options, f"stride{side}", 0)
+        window = option(op, "filterHeight" if side == "H" else "filterWidth")
+        step = option(op, f"stride{side}")
         if window < 1 or step < 1 or amounts[axis] != same_padding(shape[axis], window, step):
             return None
     changed = draft.new("MAX_POOL_2D", [inner], [output], **{**vars(op.options), "padding": SAME})
     return Change([changed], (number, before))
+
+
+def pad_by_shift(draft: Draft, number: int) -> Change | None:
+    """A PADV2 becomes PAD between two ADD, which make its value the zero and undo that again."""
+    op = draft.operators[number]
+    source, output = op.inputs[0], op.outputs[0]
+    value = draft.integers(op, 2)
+    if value is None or len(value) != 1 or not draft.same_quantization(source, output):
+        return None
+    limits = np.iinfo(np.int8 if draft.tensor(source).type == "INT8" else np.uint8)
+    if not limits.min <= value[0] <= limits.max or value[0] == draft.zero_point(source):
+        return None
+    chain = Chain(draft, draft.tensor(output).name)
+    steps = draft.zero_point(source) - value[0]
+    shifted = Quantization(np.array([draft.scale(source)], np.float32), np.array(value, np.int64))
+    shape, grown = chain.shape(source), chain.shape(output)
+    moved = chain.op("ADD", [source, _shift(chain, source, steps)], shape, quantization=shifted)
+    padded = chain.op("PAD", [moved, op.inputs[1]], grown, quantization=shifted)
+    chain.op("ADD", [padded, _shift(chain, source, -steps)], grown, into=output)
+    return Change(chain.operators, (number,))
+
+
+def _shift(chain: Chain, tensor: int, steps: int) -> int:
+    """A constant that stands for so many steps of a tensor."""
+    draft = chain.draft
+    signed = draft.tensor(tensor).type == "INT8"
+    middle = 0 if signed else 128
+    stored = np.array([middle + (127 if steps > 0 else -127)], np.int8 if signed else np.uint8)
+    scale = np.array([abs(steps) / 127 * draft.scale(tensor)], np.float32)
+    return draft.add_constant(
+        f"{chain.name}/shift", stored, Quantization(scale, np.array([middle], np.int64))
+    )
 
 
 def mirror_as_slices(draft: Draft, number: int) -> Change | None:
@@ -56,7 +91,7 @@ def mirror_as_slices(draft: Draft, number: int) -> Change | None:
     if amounts is None or not draft.same_quantization(source, output):
         return None
     # REFLECT leaves the border itself out, SYMMETRIC repeats it.
-    skipped = 1 if getattr(op.options, "mode", 0) == 0 else 0
+    skipped = 1 if option(op, "mode") == 0 else 0
     chain = Chain(draft, draft.tensor(output).name)
     made = source
     for axis, (before, behind) in enumerate(amounts):
@@ -105,5 +140,6 @@ def _amounts(draft: Draft, number: int) -> list[tuple[int, int]] | None:
 ROWS = (
     Rewrite("pad-zero", ("PADV2",), pad_with_zero, "identical", inputs=3),
     Rewrite("pad-pool", ("MAX_POOL_2D",), pad_of_pool, "identical", always=True),
+    Rewrite("pad-shift", ("PADV2",), pad_by_shift, "identical", inputs=3),
     Rewrite("mirror-pad", ("MIRROR_PAD",), mirror_as_slices, "identical", inputs=2),
 )

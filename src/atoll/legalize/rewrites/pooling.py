@@ -1,4 +1,4 @@
-"""Means and maxima over whole planes, and pooling over windows: the one for the other."""
+"""Means and maxima over whole planes, or over channels, in other words."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atoll.legalize.draft import Change
-from atoll.legalize.options import VALID
+from atoll.legalize.options import VALID, option
 from atoll.legalize.rewrite import Rewrite
-from atoll.legalize.rewrites.layout import Chain, is_fixed
+from atoll.legalize.rewrites.layout import Chain, is_fixed, is_flat
 from atoll.tflite.graph import Quantization
 
 if TYPE_CHECKING:
     from atoll.legalize.draft import Draft
 
 _POOLS = {"MEAN": "AVERAGE_POOL_2D", "REDUCE_MAX": "MAX_POOL_2D"}
-_REDUCTIONS = {pool: reduction for reduction, pool in _POOLS.items()}
 # All weights of a mean are this, with a scale that makes it 1 divided by their number.
 _ONE = 127
 # The largest side of a window that a plane is averaged in first.
@@ -58,7 +57,7 @@ def mean_in_steps(draft: Draft, number: int) -> Change | None:
     shape, plane = draft.tensor(source).shape, _plane(draft, number)
     if plane is None or len(shape) != 4 or plane[0] != 1 or plane[1:] != shape[1:]:
         return None
-    windows = [max((n for n in range(1, _WINDOW + 1) if size % n == 0)) for size in plane[1:3]]
+    windows = [max(n for n in range(1, _WINDOW + 1) if size % n == 0) for size in plane[1:3]]
     if windows == [1, 1]:
         return None
     chain = Chain(draft, draft.tensor(output).name)
@@ -77,47 +76,26 @@ def mean_in_steps(draft: Draft, number: int) -> Change | None:
     return Change([*chain.operators, changed], (number,))
 
 
-def pool_as_reduction(draft: Draft, number: int) -> Change | None:
-    """A pool over the whole plane that is refused becomes a MEAN or REDUCE_MAX."""
+def channels_as_convolution(draft: Draft, number: int) -> Change | None:
+    """A MEAN or SUM over channels that is refused becomes a CONV_2D with equal weights."""
     op = draft.operators[number]
     source, output = op.inputs[0], op.outputs[0]
-    shape = draft.tensor(source).shape
-    window = tuple(getattr(op.options, f"filter{side}", 0) for side in ("Height", "Width"))
-    if len(shape) != 4 or shape[1:3] != window or not draft.same_quantization(source, output):
-        return None
-    whole = draft.tensor(output).shape == (shape[0], 1, 1, shape[3])
-    if not whole or not is_fixed(draft, source, output):
-        return None
-    if getattr(op.options, "fusedActivationFunction", 0):
-        return None
-    axes = draft.add_integers(f"{draft.tensor(output).name}/axes", (1, 2))
-    kind = _REDUCTIONS[op.type]
-    return Change([draft.new(kind, [source, axes], [output], keepDims=True)], (number,))
-
-
-def mean_as_convolution(draft: Draft, number: int) -> Change | None:
-    """A MEAN over channels that is refused becomes a convolution with equal weights."""
-    op = draft.operators[number]
-    source, output = op.inputs[0], op.outputs[0]
-    axes = draft.integers(op, 1)
-    shape = draft.tensor(source).shape
+    axes, shape = draft.integers(op, 1), draft.tensor(source).shape
     if axes is None or not is_fixed(draft, source, output) or not shape:
         return None
-    if {axis % len(shape) for axis in axes if -len(shape) <= axis < len(shape)} != {len(shape) - 1}:
+    if {a % len(shape) for a in axes if -len(shape) <= a < len(shape)} != {len(shape) - 1}:
         return None
     if not draft.is_quantized(source) or not draft.is_quantized(output):
         return None
     terms, points = shape[-1], math.prod(shape[:-1])
     chain = Chain(draft, draft.tensor(output).name)
-    wide = (1, *shape[-3:-1], terms) if math.prod(shape[:-3]) == 1 and len(shape) >= 3 else None
-    image = chain.reshape(source, wide or (1, points, 1, terms))
-    scale = np.array([1 / (_ONE * terms)], np.float32)
-    zero = np.zeros(1, np.int64)
-    bias = Quantization(scale * np.float32(draft.scale(source)), zero)
+    wide = is_flat(shape) and len(shape) >= 3
+    image = chain.reshape(source, (1, *shape[-3:-1], terms) if wide else (1, points, 1, terms))
+    scale = np.array([1 / (_ONE * (terms if op.type == "MEAN" else 1))], np.float32)
+    ones, zeros = _equal_weights(draft, source, terms)
+    bias = Quantization(scale * np.float32(draft.scale(source)), np.zeros(1, np.int64))
     constants = (
-        draft.add_constant(
-            f"{chain.name}/ones", np.full((1, 1, 1, terms), _ONE, np.int8), Quantization(scale, zero)
-        ),
+        draft.add_constant(f"{chain.name}/ones", ones, Quantization(scale, zeros)),
         draft.add_constant(f"{chain.name}/bias", np.zeros(1, np.int32), bias),
     )
     made = chain.op(
@@ -131,8 +109,16 @@ def mean_as_convolution(draft: Draft, number: int) -> Change | None:
     return Change(chain.operators, (number,))
 
 
+def _equal_weights(draft: Draft, source: int, terms: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weights that all stand for `_ONE`, of the type that goes with a tensor; their zero point."""
+    signed = draft.tensor(source).type == "INT8"
+    zero = 0 if signed else 255 - _ONE
+    shape = (1, 1, 1, terms)
+    return np.full(shape, zero + _ONE, np.int8 if signed else np.uint8), np.array([zero])
+
+
 def _plane(draft: Draft, number: int) -> tuple[int, int, int, int] | None:
-    """What a reduction goes over, as [kept, reduced, reduced, kept] sizes; None where it does not."""
+    """What a reduction goes over, as [kept, reduced, reduced, kept] sizes; None for others."""
     op = draft.operators[number]
     source, output = op.inputs[0], op.outputs[0]
     axes = draft.integers(op, 1)
@@ -166,6 +152,5 @@ def _finish(chain: Chain, made: int, output: int) -> None:
 ROWS = (
     Rewrite("mean-steps", ("MEAN",), mean_in_steps, "one step", inputs=2),
     Rewrite("reduction-pool", ("MEAN", "REDUCE_MAX"), reduction_as_pool, "one step", inputs=2),
-    Rewrite("pool-reduction", ("AVERAGE_POOL_2D", "MAX_POOL_2D"), pool_as_reduction, "one step"),
-    Rewrite("mean-channels", ("MEAN",), mean_as_convolution, "one step", inputs=2),
+    Rewrite("mean-channels", ("MEAN", "SUM"), channels_as_convolution, "one step", inputs=2),
 )

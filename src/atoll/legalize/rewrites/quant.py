@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 LOWEST = {"INT8": -128, "UINT8": 0}
 STEPS = 255
 # A scale outside of these makes a multiplier that no kernel takes.
-_SMALLEST, _LARGEST = 1e-30, 1e30
+_SMALLEST, _LARGEST = 1e-12, 1e12
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,14 @@ def grid_of(draft: Draft, index: int) -> Grid | None:
     if not _SMALLEST < scale < _LARGEST or not lowest <= zero_point <= lowest + STEPS:
         return None
     return Grid(tensor.type, scale, zero_point)
+
+
+def computed_grids(draft: Draft, *tensors: int) -> list[Grid] | None:
+    """The grids of computed tensors of one type; None where they are something else."""
+    grids = [grid for t in tensors if (grid := grid_of(draft, t)) is not None]
+    if len(grids) < len(tensors) or any(draft.tensor(t).is_constant for t in tensors):
+        return None
+    return grids if len({grid.type for grid in grids}) == 1 else None
 
 
 def grid_over(type: str, low: float, high: float) -> Grid:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from atoll.edgetpu.rules import breach
-from atoll.legalize.rewrites.quant import grid_of
+from atoll.legalize.rewrites.quant import computed_grids, grid_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,8 +149,8 @@ def _growing(found: dict[int, None]) -> Iterator[int]:
 
 def _behind(draft: Draft, sink: int) -> Iterator[tuple[int, list[int]]]:
     """Tensors that alone decide what an operator gives, and the operators in between."""
-    result = draft.operators[sink].outputs[0]
-    if not _is_end(draft, result, result):
+    result = next(iter(draft.operators[sink].outputs), -1)
+    if result < 0 or not _is_end(draft, result, result):
         return
     order = _cone(draft, sink, draft.tensor(result).shape)
     waiting: dict[int, None] = {result: None}
@@ -188,6 +188,8 @@ def _is_elementwise(draft: Draft, number: int, shape: tuple[int, ...]) -> bool:
         return False
     if draft.tensor(op.outputs[0]).shape != shape or not op.inputs or min(op.inputs) < 0:
         return False
+    if not all(_is_number(draft, t) for t in (*op.inputs, *op.outputs)):
+        return False
     return all(
         math.prod(tensor.shape) == 1 and tensor.data is not None and tensor.data.size == 1
         if tensor.is_constant
@@ -196,11 +198,16 @@ def _is_elementwise(draft: Draft, number: int, shape: tuple[int, ...]) -> bool:
     )
 
 
+def _is_number(draft: Draft, index: int) -> bool:
+    """Whether a tensor is 8-bit with a grid, float or boolean: LiteRT crashes on some others."""
+    return draft.tensor(index).type in ("FLOAT32", "BOOL") or grid_of(draft, index) is not None
+
+
 def _is_end(draft: Draft, index: int, result: int) -> bool:
     """Whether a tensor can be a region's source: 8-bit, of the result's shape and type."""
     one, other = draft.tensor(index), draft.tensor(result)
     alike = one.shape == other.shape and one.type == other.type
-    return alike and not one.is_variable and grid_of(draft, index) is not None
+    return alike and not one.is_variable and computed_grids(draft, index) is not None
 
 
 def _removable(draft: Draft, sink: int, numbers: list[int]) -> tuple[int, ...]:
@@ -210,4 +217,3 @@ def _removable(draft: Draft, sink: int, numbers: list[int]) -> tuple[int, ...]:
         if not draft.is_output(output) and {*draft.readers(output)} <= removable:
             removable.add(number)
     return tuple(number for number in numbers if number in removable)
-

@@ -6,13 +6,12 @@ import math
 from typing import TYPE_CHECKING
 
 from atoll.legalize.draft import Change
+from atoll.legalize.options import option
 from atoll.legalize.rewrite import Rewrite
 from atoll.legalize.rewrites.layout import Chain, is_fixed, source_of, targets_of
 
 if TYPE_CHECKING:
     from atoll.legalize.draft import Draft
-
-_STEP = 2
 
 
 def tile_as_resize(draft: Draft, number: int) -> Change | None:
@@ -48,8 +47,8 @@ def tile_as_resize(draft: Draft, number: int) -> Change | None:
 def merge_nearest(draft: Draft, number: int) -> Change | None:
     """Rows and columns that are repeated one after the other are repeated at once."""
     op = draft.operators[number]
-    before = draft.producer(op.inputs[0])
-    if before < 0 or draft.operators[before].type != op.type:
+    before = draft.before(op.inputs[0], op.type, inputs=2)
+    if before < 0:
         return None
     source, output = draft.operators[before].inputs[0], op.outputs[0]
     first, second = _factors(draft, before), _factors(draft, number)
@@ -63,25 +62,6 @@ def merge_nearest(draft: Draft, number: int) -> Change | None:
     return Change(chain.operators, (number, before))
 
 
-def nearest_in_steps(draft: Draft, number: int) -> Change | None:
-    """RESIZE_NEAREST_NEIGHBOR by a larger factor is done in steps of 2."""
-    op = draft.operators[number]
-    found = _factors(draft, number)
-    if found is None or max(found) <= _STEP:
-        return None
-    made, output = op.inputs[0], op.outputs[0]
-    chain = Chain(draft, draft.tensor(output).name)
-    _, height, width, _ = draft.tensor(output).shape
-    while max(found) > _STEP:
-        steps = [_STEP if factor % _STEP == 0 else 1 for factor in found]
-        if steps == [1, 1]:
-            return None
-        found = (found[0] // steps[0], found[1] // steps[1])
-        made = _nearest(chain, made, (height // found[0], width // found[1]))
-    _nearest(chain, made, (height, width), into=output)
-    return Change(chain.operators, (number,))
-
-
 def _factors(draft: Draft, number: int) -> tuple[int, int] | None:
     """By what whole factors an image grows; None where it is not by repeating its points."""
     op = draft.operators[number]
@@ -91,7 +71,7 @@ def _factors(draft: Draft, number: int) -> tuple[int, int] | None:
     old, new = draft.tensor(source).shape, draft.tensor(output).shape
     if len(old) != 4 or len(new) != 4 or draft.integers(op, 1) != list(new[1:3]):
         return None
-    if getattr(op.options, "alignCorners", False):
+    if option(op, "alignCorners"):
         return None
     (down, left), (across, rest) = divmod(new[1], old[1]), divmod(new[2], old[2])
     return None if left or rest else (down, across)
@@ -104,9 +84,9 @@ def _nearest(chain: Chain, tensor: int, size: tuple[int, int], into: int | None 
     return chain.op("RESIZE_NEAREST_NEIGHBOR", [tensor, sizes], shape, into=into)
 
 
-_NEAREST = ("RESIZE_NEAREST_NEIGHBOR",)
 ROWS = (
     Rewrite("tile-resize", ("TILE",), tile_as_resize, "identical", inputs=2),
-    Rewrite("nearest-merged", _NEAREST, merge_nearest, "identical", True, inputs=2),
-    Rewrite("nearest-steps", _NEAREST, nearest_in_steps, "identical", inputs=2),
+    Rewrite(
+        "nearest-merged", ("RESIZE_NEAREST_NEIGHBOR",), merge_nearest, "identical", True, inputs=2
+    ),
 )

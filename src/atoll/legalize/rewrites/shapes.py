@@ -26,8 +26,8 @@ def drop_reshape(draft: Draft, number: int) -> Change | None:
 def merge_reshapes(draft: Draft, number: int) -> Change | None:
     """Reshapes behind one another become one, so that no shape is left that the chip lacks."""
     op = draft.operators[number]
-    before = draft.producer(op.inputs[0])
-    if before < 0 or draft.operators[before].type not in RESHAPES:
+    before = draft.before(op.inputs[0], *RESHAPES)
+    if before < 0:
         return None
     source, output = draft.operators[before].inputs[0], op.outputs[0]
     if not is_fixed(draft, source, output) or draft.tensor(source).is_constant:
@@ -41,7 +41,7 @@ def merge_reshapes(draft: Draft, number: int) -> Change | None:
 
 
 def as_reshape(draft: Draft, number: int) -> Change | None:
-    """SQUEEZE and EXPAND_DIMS that are refused become RESHAPE, which does the same."""
+    """What changes a shape alone and is refused becomes a RESHAPE to a constant shape."""
     op = draft.operators[number]
     source, output = op.inputs[0], op.outputs[0]
     if not is_fixed(draft, source, output):

@@ -23,6 +23,8 @@ Target = Grid | int
 LARGEST_WEIGHT = 127
 # Weights of so many channels are still small; more is a damaged file.
 _MOST_CHANNELS = 1 << 16
+# No tensor has more, as it is larger than any memory that it could be in.
+_MOST_ELEMENTS = 1 << 31
 _INT32 = (1 << 31) - 1
 
 
@@ -132,7 +134,9 @@ def plane(tensor: Tensor) -> tuple[int, int, int, int] | None:
     """
     shape = tensor.shape
     channels = shape[-1] if shape else 1
-    if any(size < 1 for size in shape) or channels > _MOST_CHANNELS:
+    if any(size < 1 for size in shape) or math.prod(shape) > _MOST_ELEMENTS:
+        return None
+    if channels > _MOST_CHANNELS:
         return None
     if len(shape) == 4:
         return (shape[0], shape[1], shape[2], shape[3])

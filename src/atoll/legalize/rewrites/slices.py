@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from atoll.legalize.draft import Change
-from atoll.legalize.options import VALID
+from atoll.legalize.options import VALID, option
 from atoll.legalize.rewrite import Rewrite
 from atoll.legalize.rewrites.layout import MOST_PIECES, Chain, is_fixed
 from atoll.legalize.spans import spans
@@ -58,7 +58,7 @@ def gather_as_slices(draft: Draft, number: int) -> Change | None:
     if places is None or axis is None or not is_fixed(draft, source, output):
         return None
     shape = draft.tensor(source).shape
-    if getattr(op.options, "batchDims", 0) or not -len(shape) <= axis < len(shape) or not places:
+    if option(op, "batchDims") or not -len(shape) <= axis < len(shape) or not places:
         return None
     axis %= len(shape)
     if min(places) < 0 or max(places) >= shape[axis]:
@@ -153,8 +153,7 @@ def _spans(draft: Draft, op: Operator) -> list[Span] | None:
 
 def _axis(draft: Draft, op: Operator, where: int | str) -> int | None:
     if isinstance(where, str):
-        value: Any = getattr(op.options, where, 0)
-        return int(value)
+        return option(op, where)
     found = draft.integers(op, where)
     return found[0] if found is not None and len(found) == 1 else None
 

@@ -11,7 +11,7 @@ from atoll.legalize.draft import Change
 from atoll.legalize.options import VALID
 from atoll.legalize.rewrite import Rewrite
 from atoll.legalize.rewrites.layout import MOST_PIECES, is_fixed
-from atoll.legalize.rewrites.quant import LOWEST, Grid, grid_of, grid_over
+from atoll.legalize.rewrites.quant import LOWEST, Grid, computed_grids, grid_of, grid_over
 from atoll.legalize.rewrites.sketch import Sketch, plane
 from atoll.tflite.graph import Quantization
 
@@ -31,13 +31,14 @@ def by_vector(draft: Draft, number: int) -> Change | None:
     vectors = math.prod(shape[:-1])
     if not 1 < vectors <= MOST_PIECES or not is_fixed(draft, source, output):
         return None
-    if grid_of(draft, source) is None or (out := grid_of(draft, output)) is None:
+    grids = computed_grids(draft, source, output)
+    if grids is None:
         return None
     sketch = Sketch(draft, draft.tensor(output).name)
     rows = sketch.reshape(source, (1, 1, vectors, shape[-1]))
     beta = float(getattr(op.options, "beta", 1.0))
     done = [
-        sketch.put("SOFTMAX", [sketch.slice(rows, 2, row, 1)], out, beta=beta)
+        sketch.put("SOFTMAX", [sketch.slice(rows, 2, row, 1)], grids[1], beta=beta)
         for row in range(vectors)
     ]
     if len(shape) == 4 and shape[:2] == (1, 1):
@@ -51,10 +52,13 @@ def two_classes(draft: Draft, number: int) -> Change | None:
     """A SOFTMAX over two classes becomes LOGISTIC of their difference, a 1 x 1 CONV_2D."""
     op = draft.operators[number]
     source, output = op.inputs[0], op.outputs[0]
-    into, out = grid_of(draft, source), grid_of(draft, output)
+    grids = computed_grids(draft, source, output)
     shape, beta = plane(draft.tensor(source)), float(getattr(op.options, "beta", 1.0))
-    if into is None or out is None or shape is None or shape[3] != 2:
+    if grids is None or shape is None or shape[3] != 2:
         return None
+    if draft.tensor(source).shape != draft.tensor(output).shape:
+        return None
+    into, out = grids
     if not 0 < beta <= _STEEPEST or out != Grid(out.type, 1 / 256, LOWEST[out.type]):
         return None
     widest = min(beta * (into.high - into.low), _SATURATED)

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from atoll.legalize.draft import Change
+from atoll.legalize.options import option
 from atoll.legalize.rewrite import Rewrite
 from atoll.legalize.rewrites.layout import (
     MOST_PIECES,
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 def cancel_transposes(draft: Draft, number: int) -> Change | None:
     """A TRANSPOSE of a TRANSPOSE becomes one, or none where the second undoes the first."""
     op = draft.operators[number]
-    before = draft.producer(op.inputs[0])
-    if before < 0 or draft.operators[before].type != "TRANSPOSE":
+    before = draft.before(op.inputs[0], "TRANSPOSE", inputs=2)
+    if before < 0:
         return None
     first, second = _permutation(draft, before), _permutation(draft, number)
     if first is None or second is None or len(first) != len(second):
@@ -78,7 +79,7 @@ def depth_to_space(draft: Draft, number: int) -> Change | None:
     """DEPTH_TO_SPACE is done by a slice of the channels for each row of a block, put together."""
     op = draft.operators[number]
     source, output = op.inputs[0], op.outputs[0]
-    block = getattr(op.options, "blockSize", 0)
+    block = option(op, "blockSize")
     if not is_fixed(draft, source, output) or len(draft.tensor(source).shape) != 4:
         return None
     batch, height, width, channels = draft.tensor(source).shape

@@ -9,6 +9,7 @@ import numpy as np
 
 from atoll.edgetpu.versions import newest_version
 from atoll.legalize.draft import Change
+from atoll.legalize.options import option
 from atoll.legalize.rewrite import Rewrite
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ _INT32 = np.iinfo(np.int32)
 # Source: tensorflow/lite/tools/versioning/op_version.cc.
 _NEEDS: dict[str, Callable[[Draft, Operator], bool]] = {
     "CONV_2D": _is_grouped,
-    "STRIDED_SLICE": lambda draft, op: bool(getattr(op.options, "offset", False)),
-    "TRANSPOSE_CONV": lambda draft, op: bool(getattr(op.options, "fusedActivationFunction", 0)),
+    "STRIDED_SLICE": lambda draft, op: option(op, "offset") != 0,
+    "TRANSPOSE_CONV": lambda draft, op: option(op, "fusedActivationFunction") != 0,
 }
 
 
