@@ -122,7 +122,11 @@ def _damage_graph(data: bytes, rng: random.Random) -> bytes:
     model = copy.deepcopy(parse_model(data, "corpus"))
     for _ in range(rng.choice((1, 1, 2, 3, 6))):
         rng.choice((_tensor, _tensor, _operator, _operator, _ends))(model, rng)
-    return write_model(model)
+    try:
+        return write_model(model)
+    except TypeError:
+        # The damage has no form in the file: a number where the schema has a truth value.
+        return _damage_bytes(data, rng)
 
 
 def _tensor(model: Model, rng: random.Random) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import inspect
 import re
+import statistics
 import sys
 import typing
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from atoll.build.run_folder import FILES
 from atoll.cli.app import make_app
 from atoll.edgetpu import refusals, rules, sources, verdict, versions
+from atoll.edgetpu.latency.constants import CONSTANTS
 from atoll.files import write_text
 from atoll.legalize.table import PASSES, REWRITES
 from atoll.runtime.devices import DEVICES
@@ -303,6 +305,89 @@ def rewrites() -> str:
     return _table(heads, (*passes, *rows))
 
 
+def latency_constants() -> str:
+    """The numbers of the latency model."""
+    rows = (
+        (
+            f"`{name}`",
+            f"{row.value:g}",
+            "" if row.low == row.high else f"{row.low:g} to {row.high:g}",
+            row.unit,
+            row.source,
+        )
+        for name, row in CONSTANTS.items()
+    )
+    return _table(("constant", "value", "moves from, to", "unit", "source"), rows)
+
+
+def latency_summary() -> str:
+    """How far predicted latencies are from published ones, by what the rows were used for."""
+    groups: dict[str, list[dict[str, str]]] = {}
+    for line in _results("latency.csv"):
+        name, _, size = line["network"].partition("/")
+        groups.setdefault(f"sweep {name}" if size else line["role"], []).append(line)
+    rows = []
+    for name, lines in groups.items():
+        errors = [abs(float(line["error_percent"])) for line in lines]
+        without = [abs(float(line["without_it_percent"])) for line in lines]
+        inside = sum(
+            float(line["low_ms"]) <= float(line["published_ms"]) <= float(line["high_ms"])
+            for line in lines
+        )
+        rows.append(
+            (
+                name,
+                len(lines),
+                *(f"{value:.1f}%" for value in (statistics.median(errors), max(errors))),
+                *(f"{value:.1f}%" for value in (statistics.median(without), max(without))),
+                f"{inside} of {len(lines)}",
+            )
+        )
+    heads = ("rows", "how many", "median error", "most", "left out: median", "most", "in range")
+    return _table(heads, rows)
+
+
+def latency_rows() -> str:
+    """Predicted latencies beside published ones, sweeps aside."""
+    rows = (
+        (
+            f"[{line['network']}]({line['source']})"
+            if line["source"].startswith("https") and " " not in line["source"]
+            else line["network"],
+            line["link"] + (" std" if line["clock"] == "std" else ""),
+            line["role"],
+            line["published_ms"],
+            f"{float(line['predicted_ms']):.4g}",
+            f"{float(line['low_ms']):.3g} to {float(line['high_ms']):.3g}",
+            f"{float(line['error_percent']):+.0f}%",
+            f"{float(line['without_it_percent']):+.0f}%",
+        )
+        for line in _results("latency.csv")
+        if "/" not in line["network"]
+    )
+    heads = ("network", "link", "used for", "published, ms", "predicted", "range", "error")
+    return _table((*heads, "left out"), rows)
+
+
+def latency_cycles() -> str:
+    """Google's estimates of cycles beside ours."""
+    rows = (
+        (
+            line["file"],
+            line["google_cycles"],
+            line["predicted_cycles"],
+            f"{float(line['error_percent']):+.1f}%",
+        )
+        for line in _results("latency_cycles.csv")
+    )
+    return _table(("file", "Google's estimate", "predicted", "error"), rows)
+
+
+def _results(name: str) -> list[dict[str, str]]:
+    with (_RESULTS / name).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "agreement.md": agreement,
     "backbones.md": backbones,
@@ -313,6 +398,12 @@ PAGES: dict[str, Callable[[], str]] = {
 
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "architecture.md": {"run-files": run_files},
+    "latency.md": {
+        "latency-constants": latency_constants,
+        "latency-summary": latency_summary,
+        "latency-rows": latency_rows,
+        "latency-cycles": latency_cycles,
+    },
     "legalize.md": {"rewrites": rewrites},
     "runtime.md": {"devices": devices},
     "training.md": {"augmentations": augmentations},

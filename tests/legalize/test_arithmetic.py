@@ -272,3 +272,13 @@ def test_xnnpack_agrees_about_a_whole_network():
     rng = np.random.default_rng(0)
     values = rng.integers(-128, 128, (1, 32, 32, 3)).astype(np.int8)
     assert apart(model, changed, values, kernels=XNNPACK).mean() <= 3
+
+
+def test_requantising_maps_on_runtimes_without_quantize():
+    """Models of TensorFlow 1 join branches of different scales."""
+    x = activation("x", PLANE, spanning(-3, 3, "UINT8"), "UINT8")
+    model = one_operator("QUANTIZE", [x], activation("y", PLANE, spanning(-2, 6, "UINT8"), "UINT8"))
+    assert unmapped(model, 11) == ["QUANTIZE"]
+    changed, names = rewritten(model, 11)
+    assert names == ["ramps"] and unmapped(changed, 11) == []
+    assert apart(model, changed, every_value("UINT8")).max() <= 1

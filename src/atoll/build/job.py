@@ -16,7 +16,7 @@ from atoll.build.network import Network, choose, make_network, prove_transfer
 from atoll.build.report import Outcome, document_of, pictures_of
 from atoll.build.run_folder import RunFolder, open_run
 from atoll.compiler import program
-from atoll.compiler.job import Compiled, compile_model
+from atoll.compiler.job import compile_model
 from atoll.data.dataset import Dataset, prepare
 from atoll.data.labels import write_labels
 from atoll.data.listing import fingerprint
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from atoll.build.settings import BuildSettings
+    from atoll.compiler.result import Compiled
     from atoll.data.preprocessing import Preprocessing
     from atoll.progress import Progress
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from atoll.build.measure import Measured
     from atoll.build.network import Network
     from atoll.build.settings import BuildSettings
-    from atoll.compiler.job import Compiled
+    from atoll.compiler.result import Compiled
     from atoll.data.dataset import Dataset
     from atoll.train.training import Trained
 
@@ -131,6 +131,7 @@ def _compile(compiled: Compiled) -> dict[str, Any]:
         "ops_tpu": compiled.ops_tpu,
         "ops_cpu": compiled.ops_cpu,
         "subgraphs": compiled.subgraphs,
+        "latency_ms": {link: round(each.ms, 3) for link, each in compiled.latency.items()},
         "ops": [asdict(verdict) for verdict in compiled.verdicts],
     }
 

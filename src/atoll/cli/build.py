@@ -139,6 +139,7 @@ def _summary(document: dict[str, Any], run: Path) -> str:
         f"Mapped to the Edge TPU: {mapped} (by Atoll's rules, not run on a chip)."
         if compiled["backend"] == "sim"
         else f"Mapped to the Edge TPU: {mapped} (Google's compiler).",
+        *_predicted(compiled.get("latency_ms", {})),
         f"Done in {document['seconds']['total']:.0f} s.",
         "",
         f"Report:  {run / 'report.html'}",
@@ -146,3 +147,9 @@ def _summary(document: dict[str, Any], run: Path) -> str:
         f"Try it:  atoll classify {run} PHOTO...",
     ]
     return "\n".join(lines)
+
+
+def _predicted(latency_ms: dict[str, float]) -> list[str]:
+    """The predicted time of a call, in a line; none of a report that is older than predictions."""
+    times = ", ".join(f"{ms:.1f} ms over {link}" for link, ms in latency_ms.items())
+    return [f"Predicted time of a call there, not measured: {times}."] if times else []

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atoll.compiler import program
 from atoll.compiler.deadline import time_limit
 from atoll.compiler.legalizing import legalized
 from atoll.compiler.request import Backend, Legalize, Request, check_request
@@ -17,6 +16,7 @@ from atoll.progress import Silent
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from atoll.compiler.program import Program
     from atoll.compiler.result import Compiled
     from atoll.progress import Progress
 
@@ -46,9 +46,7 @@ def compile_models(
     """
     progress = progress or Silent()
     check_request(request, paths)
-    google = None if request.backend == "sim" else program.find()
-    if google is None and request.backend == "google":
-        raise program.missing()
+    google = None if request.backend == "sim" else _google(request.backend)
     start = time.perf_counter()
     with time_limit(request.timeout_s, paths[0]):
         sources = [read_source(path) for path in paths]
@@ -62,6 +60,16 @@ def compile_models(
 
     # Each run of it has a time limit of its own.
     return compile_with_google(google, units, out_dir, request, progress)
+
+
+def _google(backend: Backend) -> Program | None:
+    """Google's compiler, where it is there."""
+    from atoll.compiler import program
+
+    found = program.find()
+    if found is None and backend == "google":
+        raise program.missing()
+    return found
 
 
 def compile_model(

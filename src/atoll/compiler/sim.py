@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from atoll import files
-from atoll.compiler.bisect import longest_prefix
 from atoll.compiler.caveats import caveats
 from atoll.compiler.legalizing import more_with_all
 from atoll.compiler.output import check_places, write_all
-from atoll.compiler.pipeline import cut_into
 from atoll.compiler.result import Compiled, Sizes
 from atoll.compiler.text import operation_log
 from atoll.edgetpu.analysis import analyse_cut
@@ -146,6 +144,8 @@ def _pieces(units: Sequence[Unit], request: Request) -> list[_Piece]:
 
 def _segments(unit: Unit, cut: _Cut, request: Request) -> list[_Piece]:
     """The segments of a model: each has a chip, and so a cache, of its own."""
+    from atoll.compiler.pipeline import cut_into
+
     runtime = request.min_runtime
     return [
         _Piece(
@@ -196,6 +196,8 @@ def _cut(graph: Subgraph, request: Request, tensors: Sequence[str]) -> _Cut:
     verdicts = stopped_at(total)
     notes: tuple[str, ...] = ()
     if request.search_delegate and _refused_when_mapped(graph, verdicts):
+        from atoll.compiler.bisect import longest_prefix
+
         found = longest_prefix(total, compiles, step=request.search_step, most_runs=_SEARCH_RUNS)
         verdicts = stopped_at(found.good)
         notes = (

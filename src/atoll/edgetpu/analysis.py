@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from atoll.edgetpu.latency.links import LINKS
-from atoll.edgetpu.latency.predict import predict
+from atoll.edgetpu.latency.demand import demand_of
+from atoll.edgetpu.latency.predict import price
 from atoll.edgetpu.memory import plan_memory
 from atoll.edgetpu.partition import partition
 from atoll.edgetpu.rules import NEWEST_RUNTIME
@@ -103,5 +104,6 @@ def analyse_cut(
     """
     if memory is None:
         memory = plan_memory(graph, verdicts, min_runtime=min_runtime, cache_bytes=cache_bytes)
-    latency = {link: predict(graph, verdicts, memory, link=link, clock=clock) for link in LINKS}
+    demand = demand_of(graph, verdicts, memory)
+    latency = {link: price(demand, link=link, clock=clock) for link in LINKS}
     return Analysis(graph, list(verdicts), memory, latency)

@@ -38,6 +38,7 @@ from atoll.edgetpu.tiling import padded, plane_of, tile_bytes
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from atoll.edgetpu.tiling import Plane
     from atoll.tflite.graph import Operator, Subgraph, Tensor
 
 WORD = LANES * GROUP
@@ -111,9 +112,22 @@ def need_of(graph: Subgraph, op: Operator) -> Need:
     plane = plane_of(graph.tensors[op.outputs[0]].shape if op.outputs else ())
     dense = bool(outputs) and (op.type == "FULLY_CONNECTED" or plane.is_vector)
     times = _passes(graph, op)
-    pixels = -(-plane.tile_pixels // times)
+    pixels = -(-_plane_of_sums(graph, op).tile_pixels // times)
     working = _working_words(graph, op, block, pixels, dense)
     return Need(cached, streamed, words, block if dense else 0, working, times)
+
+
+def _plane_of_sums(graph: Subgraph, op: Operator) -> Plane:
+    """The plane of partial sums that are held at a time.
+
+    The outputs of a transposed convolution fall into as many planes, of the size of its input, as
+    a stride has pixels. They are taken to be made one after the other (inferred: a U-Net is too
+    quick to have anything of it streamed).
+    """
+    image = _tensor(graph, op, 2) if op.type == "TRANSPOSE_CONV" else None
+    if image is not None:
+        return plane_of(image.shape)
+    return plane_of(graph.tensors[op.outputs[0]].shape if op.outputs else ())
 
 
 def reserved_words(needs: Iterable[Need]) -> int:

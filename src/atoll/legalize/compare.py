@@ -101,15 +101,18 @@ class _Runner:
 
 
 def _converted(array: np.ndarray, form: Tensor, tensor: Tensor) -> np.ndarray:
+    """Numbers in the form of one tensor as those of another, rounded as QUANTIZE does."""
     if form.type == tensor.type:
         return array
-    real, dtype = _real(array, form), BY_NAME[tensor.type].dtype
+    real, dtype = _real(array, form).astype(np.float32), BY_NAME[tensor.type].dtype
     if tensor.quantization is None or dtype is None or dtype.kind == "f":
         return real.astype(dtype)
     scale, zero = tensor.quantization.scale.flat[0], tensor.quantization.zero_point.flat[0]
     limits = np.iinfo(dtype)
-    stored = np.clip(np.rint(real / scale) + zero, limits.min, limits.max)
-    return np.asarray(stored, dtype)
+    steps = real / np.float32(scale)
+    # Halves away from zero: photos often lie on them.
+    stored = np.trunc(steps + np.copysign(np.float32(0.5), steps)) + zero
+    return np.asarray(np.clip(stored, limits.min, limits.max), dtype)
 
 
 def _real(array: np.ndarray, tensor: Tensor) -> np.ndarray:

@@ -11,6 +11,8 @@ import struct
 from typing import Any
 
 import numpy as np
+from flatbuffers.number_types import SOffsetTFlags, VOffsetTFlags
+from flatbuffers.table import Table
 
 from atoll.errors import ModelError
 
@@ -24,6 +26,8 @@ _SLACK = 1 << 16
 # 20 MB of it beside their weights.
 _STRUCTURE_BYTES = 64 << 20
 _TABLE_BYTES = 16
+# More than any table of the schema has; of a table that claims more, no more are looked at.
+_MOST_FIELDS = 64
 
 
 class Bounded:
@@ -79,13 +83,20 @@ class Bounded:
         count = getattr(table, f"{field}Length")()
         self.spend(count * _TABLE_BYTES)
         read = getattr(table, field)
-        return [read(i) for i in range(count)]
+        return [self.quick(read(i)) for i in range(count)]
+
+    def quick(self, table: Any) -> Any:
+        """The same table; where its fields lie is read once, not at each of them."""
+        if table is not None:
+            table._tab = _QuickTable(self.data, table._tab.Pos)
+        return table
 
     def integers(self, table: Any, field: str) -> list[int]:
         """A vector of integers, as a list."""
         view = self._view(table, field)
         self.spend(view.nbytes)
-        return [int(value) for value in view.tolist()]
+        numbers: list[int] = view.tolist()
+        return numbers
 
     def numbers(self, table: Any, field: str) -> np.ndarray:
         """A vector of numbers, as a view into the file."""
@@ -121,10 +132,9 @@ class Bounded:
             raise self.damaged("its parts must not repeat without end", "more parts than bytes")
 
     def _view(self, table: Any, field: str) -> np.ndarray:
-        if not getattr(table, f"{field}Length")():
-            return np.empty(0, np.int32)
-        view: np.ndarray = getattr(table, f"{field}AsNumpy")()
-        return view
+        view: np.ndarray | int = getattr(table, f"{field}AsNumpy")()
+        # The generated classes give 0 for a vector that is not there.
+        return np.empty(0, np.int32) if isinstance(view, int) else view
 
     def _noted(self, view: np.ndarray) -> np.ndarray:
         self._weights -= view.nbytes
@@ -133,3 +143,22 @@ class Bounded:
         if view.size:
             self.end = max(self.end, view.ctypes.data - self._base + view.nbytes)
         return view
+
+
+class _QuickTable(Table):  # type: ignore[misc]  # untyped library
+    """What the generated classes read a table through, with the list of its fields kept."""
+
+    def __init__(self, data: bytes, position: int) -> None:
+        super().__init__(data, position)
+        fields = position - self.Get(SOffsetTFlags, position)
+        count = min(self.Get(VOffsetTFlags, fields) // 2, _MOST_FIELDS)
+        self._places = struct.unpack_from(f"<{count}H", data, fields)
+
+    def Offset(self, vtableOffset: int) -> int:  # noqa: N802, N803
+        place = vtableOffset // 2
+        return self._places[place] if place < len(self._places) else 0
+
+    def Get(self, flags: Any, off: int) -> Any:  # noqa: N802
+        if off < 0:
+            raise IndexError(f"a place before the file's first byte: {off}")
+        return flags.packer_type.unpack_from(self.Bytes, off)[0]

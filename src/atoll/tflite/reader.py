@@ -56,9 +56,9 @@ def read_content(path: str | Path) -> bytes:
     """
     try:
         with Path(path).open("rb") as file:
-            head = file.read(8)
-            _check_identifier(head, path)
-            return head + file.read()
+            _check_identifier(file.read(8), path)
+            file.seek(0)
+            return file.read()
     except OSError as error:
         raise ModelError(
             path,
@@ -84,7 +84,7 @@ def parse_model(data: bytes, source: object) -> Model:
     _check_identifier(data[:8], source)
     bounded = Bounded(data, source)
     try:
-        return _Reader(bounded).model(schema().Model.GetRootAs(data, 0))
+        return _Reader(bounded).model(bounded.quick(schema().Model.GetRootAs(data, 0)))
     except ASTRAY as error:
         raise bounded.damaged("its structure must lie within the file", error) from error
 
@@ -230,7 +230,7 @@ class _Reader:
         if index or self.buffers:
             view = self.buffers[bounded.index(index, len(self.buffers), "buffer")]
         sparsity = self._sparsity(table.Sparsity())
-        quantization, extra = self._quantization(table.Quantization(), shape)
+        quantization, extra = self._quantization(bounded.quick(table.Quantization()), shape)
         variants = [self._variant(variant) for variant in bounded.tables(table, "VariantTensors")]
         return Tensor(
             name=bounded.text(table.Name()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import flatbuffers
@@ -57,7 +57,7 @@ class _Parts:
         self.buffers: list[np.ndarray] = [np.empty(0, np.uint8)]
         self.codes: list[Any] = []
         self.size = 0
-        self._by_content: dict[bytes, int] = {}
+        self._by_checksum: dict[tuple[int, int], int] = {}
         self._by_place: dict[tuple[int, int], tuple[int, np.ndarray]] = {}
         self._by_code: dict[tuple[str, str, int], int] = {}
 
@@ -69,14 +69,19 @@ class _Parts:
         # Tensors that share a buffer already need no second look at its content.
         place = (flat.ctypes.data, flat.size)
         if place not in self._by_place:
-            digest = hashlib.blake2b(flat.data, digest_size=20).digest()
-            if digest not in self._by_content:
-                self._by_content[digest] = len(self.buffers)
-                self.buffers.append(flat)
-                self.size += flat.size
             # The array is kept, so that its place is not given to another.
-            self._by_place[place] = self._by_content[digest], flat
+            self._by_place[place] = self._by_content(flat), flat
         return self._by_place[place][0]
+
+    def _by_content(self, flat: np.ndarray) -> int:
+        """The index of the buffer with these bytes, a new one where there is none."""
+        checksum = (flat.size, zlib.crc32(flat))
+        index = self._by_checksum.setdefault(checksum, len(self.buffers))
+        if index < len(self.buffers) and np.array_equal(self.buffers[index], flat):
+            return index
+        self.buffers.append(flat)
+        self.size += flat.size
+        return len(self.buffers) - 1
 
     def code(self, op: Operator) -> int:
         """The index of the operator's code."""
@@ -111,9 +116,11 @@ class _AlignedBuilder(flatbuffers.Builder):  # type: ignore[misc]  # untyped lib
 
 
 def _pack(root: Any, size_hint: int) -> bytes:
-    builder = _AlignedBuilder(min(size_hint + (1 << 16), flatbuffers.Builder.MAX_BUFFER_SIZE))
+    # Room for the structure too: to grow means to copy. What is not written to costs nothing.
+    size = size_hint + size_hint // 8 + (1 << 20)
+    builder = _AlignedBuilder(min(size, flatbuffers.Builder.MAX_BUFFER_SIZE))
     builder.Finish(root.Pack(builder), FILE_IDENTIFIER)
-    return bytes(builder.Output())
+    return bytes(memoryview(builder.Bytes)[builder.Head() :])
 
 
 def _with_outside_data(root: Any, parts: _Parts) -> bytes:

@@ -14,7 +14,7 @@ from atoll.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from atoll.edgetpu.latency.demand import OpDemand
+    from atoll.edgetpu.latency.demand import Demand, OpDemand
     from atoll.edgetpu.latency.links import Link
     from atoll.edgetpu.memory import MemoryPlan
     from atoll.edgetpu.verdict import Verdict
@@ -93,9 +93,25 @@ def predict(
     Raises:
         UsageError: There is no such link or clock.
     """
+    return price(demand_of(graph, verdicts, memory), link=link, clock=clock)
+
+
+def price(demand: Demand, *, link: str, clock: str) -> Latency:
+    """Predicts the time of a call from what it asks for, which is the same over every link.
+
+    Args:
+        demand: What `demand_of` says of a model.
+        link: A row of `LINKS`.
+        clock: The chip's clock: "max" or "std".
+
+    Returns:
+        The prediction, with its range.
+
+    Raises:
+        UsageError: There is no such link or clock.
+    """
     way = LINKS[_known("link", link, LINKS)]
     hertz = BEAGLE.clocks[_known("clock", clock, BEAGLE.clocks)]
-    demand = demand_of(graph, verdicts, memory)
     ops = tuple(_priced(op, way, hertz) for op in demand.ops)
     call = way.call_ms * demand.parts + way.send_ms(demand.instructions.size)
     sent = way.send_ms(demand.input_bytes)

@@ -79,14 +79,12 @@ class Plan:
     Attributes:
         start: What the sum begins with.
         ramps: What is added to it, or taken away, in this order.
-        values: The function that results: int [256], in steps from 0.
         direct: Whether the start alone, in the output's own grid, is the function already.
     """
 
     start: Start
-    ramps: tuple[Ramp, ...]
-    values: np.ndarray
-    direct: bool
+    ramps: tuple[Ramp, ...] = ()
+    direct: bool = False
 
     @property
     def operators(self) -> int:
@@ -115,9 +113,7 @@ def plan_curve(lines: Lines, out: Grid) -> Plan | None:
     ramps = [ramp for side in sides for ramp in side]
     base = lines.knots[lines.anchor].y - out.zero_point
     start = _start(ramps[0], base, alone=len(sides) == 1 and _at_end(lines))
-    values = np.rint(lines.values()).astype(np.int64) - out.zero_point
-    direct = None if ramps[1:] else _direct(start, values, out)
-    return Plan(direct or start, tuple(ramps[1:]), values, direct is not None)
+    return Plan(start, tuple(ramps[1:]))
 
 
 def plan_line(table: np.ndarray, out: Grid) -> Plan | None:
@@ -142,8 +138,8 @@ def plan_line(table: np.ndarray, out: Grid) -> Plan | None:
         held = np.clip(np.maximum(line, 0) if rectified else line, low, low + STEPS)
         # The bias is rounded too, to a 127th of the slope.
         if np.abs(held - values).max() + abs(slope) / (2 * LARGEST_WEIGHT) <= _WITHIN_ONE_STEP:
-            start = Start(float(slope), float(-height / slope), rectified, low, 0)
-            return Plan(start, (), np.rint(held).astype(np.int64), True)
+            start = Start(float(slope), float(-height / slope), rectified, int(low), 0)
+            return Plan(start, direct=True)
     return None
 
 
@@ -160,7 +156,7 @@ def draw_curve(sketch: Sketch, x: int, y: int, plan: Plan) -> None:
     assert into is not None and out is not None, "a function has a grid on both sides"
     start, unit = plan.start, out.scale / into.scale
 
-    def ramp(slope: float, zero: float, low: int, rectified: bool, target: Grid | int) -> int:
+    def line(slope: float, zero: float, rectified: bool, target: Grid | int) -> int:
         gain = slope * unit
         offset = (zero + into.lowest - into.zero_point) * into.scale
         weight = LARGEST_WEIGHT
@@ -169,10 +165,10 @@ def draw_curve(sketch: Sketch, x: int, y: int, plan: Plan) -> None:
         return sketch.weighted(x, gain, -gain * offset, target, rectified=rectified, weight=weight)
 
     if plan.direct:
-        ramp(start.slope, start.zero, start.low, start.rectified, y)
+        line(start.slope, start.zero, start.rectified, y)
         return
     left = len(plan.ramps) + (start.constant != 0)
-    total = ramp(start.slope, start.zero, start.low, start.rectified, _grid(out, start.low))
+    total = line(start.slope, start.zero, start.rectified, _grid(out, start.low))
     if start.constant:
         left -= 1
         value = sketch.constant(*_whole(out, start.constant))
@@ -181,7 +177,7 @@ def draw_curve(sketch: Sketch, x: int, y: int, plan: Plan) -> None:
         left -= 1
         height = abs(added.height)
         slope = abs(added.slope) * np.sign(added.outer.x - added.inner.x)
-        term = ramp(slope, added.inner.x, 0, True, _grid(out, height - STEPS))
+        term = line(slope, added.inner.x, True, _grid(out, height - STEPS))
         kind = "ADD" if added.height > 0 else "SUB"
         total = sketch.pairwise(kind, total, term, out if left else y)
     if not plan.ramps and not start.constant:
@@ -222,20 +218,6 @@ def _low_of(base: int, end: int, *, held: bool) -> int | None:
     low, high = min(base, end), max(base, end)
     choices = [high - STEPS] if held and end > base else [low] if held else [low, high - STEPS]
     return next((choice for choice in choices if -STEPS <= choice <= 0), None)
-
-
-def _direct(start: Start, values: np.ndarray, out: Grid) -> Start | None:
-    """The same in the output's own grid, where that holds it at the same values."""
-    low = out.lowest - out.zero_point
-    line = start.slope * (np.arange(values.size) - start.zero)
-    for constant in {0} if abs(start.slope) >= _STEEP else {start.constant, 0}:
-        for rectified in (False, True):
-            moved = start.zero - constant / start.slope
-            line = start.slope * (np.arange(values.size) - moved)
-            got = np.clip(np.rint(np.maximum(line, 0) if rectified else line), low, low + STEPS)
-            if np.array_equal(got, values):
-                return Start(start.slope, moved, rectified, low, 0)
-    return None
 
 
 def _grid(out: Grid, low: int) -> Grid:

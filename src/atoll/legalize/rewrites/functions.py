@@ -42,6 +42,7 @@ FOREIGN = (
     "NOT_EQUAL",
     "POW",
     "PRELU",
+    "QUANTIZE",
     "RELU_0_TO_1",
     "ROUND",
     "RSQRT",

@@ -10,9 +10,9 @@ import numpy as np
 
 from atoll.legalize.draft import Change
 from atoll.legalize.rewrite import Rewrite
-from atoll.legalize.rewrites.functions import FOREIGN, functions_of
+from atoll.legalize.rewrites.functions import functions_of
 from atoll.legalize.rewrites.quant import LOWEST, Grid, grid_over
-from atoll.legalize.rewrites.sketch import Sketch
+from atoll.legalize.rewrites.sketch import Sketch, plane
 
 if TYPE_CHECKING:
     from atoll.legalize.draft import Draft
@@ -52,7 +52,7 @@ def as_hard_gate(draft: Draft, number: int) -> Change | None:
         if gate is None:
             continue
         sketch = Sketch(draft, draft.tensor(y).name)
-        if len(draft.tensor(x).shape) == 4:
+        if plane(draft.tensor(x)) == draft.tensor(x).shape:
             factor = sketch.weighted(x, 1 / 6, 0.5, gate)
             sketch.pairwise("MUL", x, factor, y)
         else:
@@ -132,7 +132,12 @@ def _rounded(grid: Grid, values: np.ndarray) -> np.ndarray:
 
 
 ROWS = (
-    Rewrite("square", FOREIGN, as_square, "one step"),
+    Rewrite("square", ("DEQUANTIZE", "POW", "SQUARE"), as_square, "one step"),
     Rewrite("hard-gate", ("HARD_SWISH", "DEQUANTIZE"), as_hard_gate, "one step"),
-    Rewrite("sigmoid-gate", FOREIGN, as_sigmoid_gate, "one step"),
+    Rewrite(
+        "sigmoid-gate",
+        ("DEQUANTIZE", "DIV", "EXP", "GELU", "LOG", "POW"),
+        as_sigmoid_gate,
+        "one step",
+    ),
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atoll.legalize.draft import Change
-from atoll.legalize.options import VALID, option
+from atoll.legalize.options import VALID
 from atoll.legalize.rewrite import Rewrite
 from atoll.legalize.rewrites.layout import Chain, is_fixed, is_flat
 from atoll.tflite.graph import Quantization

@@ -91,4 +91,6 @@ def _run(draft: Draft, region: Region) -> np.ndarray | None:
         result = litert.get_tensor(litert.get_output_details()[0]["index"])
     except (ModelError, *LITERT_ERRORS):
         return None
+    if result.size != values.size or result.dtype != values.dtype:
+        return None
     return np.asarray(result, np.int64).reshape(-1)
