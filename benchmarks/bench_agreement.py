@@ -54,7 +54,7 @@ def compare(source: Path, compiled: Path) -> dict[str, str | int]:
         "cached_atoll": memory.cached_bytes,
         "streamed_google": package.streamed_bytes,
         "streamed_atoll": memory.offchip_bytes,
-        "cause": _cause(graph, package, memory),
+        "cause": _cause(package, memory),
     }
 
 
@@ -63,17 +63,10 @@ def rows(shared: Path) -> list[dict[str, str | int]]:
     return [compare(*pair) for pair in pairs(shared)]
 
 
-def _cause(graph: Subgraph, package: Package, memory: MemoryPlan) -> str:
-    """Why memory differs, where that is known."""
+def _cause(package: Package, memory: MemoryPlan) -> str:
+    """Why memory differs, where it does: nobody knows yet of the one pair at hand."""
     theirs = (package.cached_bytes, package.streamed_bytes)
-    if theirs == (memory.cached_bytes, memory.offchip_bytes):
-        return ""
-    softmax = sum(
-        op.parameter_bytes for op in memory.ops if graph.operators[op.index].type == "SOFTMAX"
-    )
-    if softmax and memory.parameter_bytes - sum(theirs) == softmax:
-        return "compiled by an older version, which wrote no table for SOFTMAX"
-    return "unknown"
+    return "" if theirs == (memory.cached_bytes, memory.offchip_bytes) else "unknown"
 
 
 def _names(graph: Subgraph) -> Counter[str]:

@@ -22,8 +22,6 @@ from atoll.tflite.types import BY_NAME
 
 # Joined and split channels cancel out in this one; what remains takes 192 bytes.
 CANCELLED = {"split_concat": 576 - 192}
-# The older compiler's programs carry what the table of a softmax holds.
-NO_SOFTMAX_TABLE = "v10"
 
 
 def pairs(shared):
@@ -40,9 +38,9 @@ def mapped(graph):
     return [op for op, v in zip(graph.operators, verdicts, strict=True) if v.target == "tpu"]
 
 
-def mapped_bytes(graph, without=()):
+def mapped_bytes(graph):
     """(cacheable, streamed) bytes of the mapped operators."""
-    ops = [op for op in mapped(graph) if op.type not in without]
+    ops = mapped(graph)
     streamed = sum(streamed_bytes(graph, op) for op in ops)
     return sum(parameter_bytes(graph, op) for op in ops) - streamed, streamed
 
@@ -51,8 +49,7 @@ def test_sizes_are_those_of_googles_blobs(shared):
     """Cached and streamed bytes of 19 published pairs, exactly."""
     checked = 0
     for source, compiled in pairs(shared):
-        without = ("SOFTMAX",) if source.parent.name == NO_SOFTMAX_TABLE else ()
-        cached, streamed = mapped_bytes(read_model(source).main, without)
+        cached, streamed = mapped_bytes(read_model(source).main)
         (package,) = packages(read_model(compiled))
         assert cached - CANCELLED.get(source.stem, 0) == package.cached_bytes, source.name
         assert streamed == package.streamed_bytes, source.name
@@ -69,8 +66,6 @@ def test_every_block_lies_in_googles_blob_byte_for_byte(shared):
         blobs = [each.parameters for each in package.executables]
         known = [np.zeros(len(blob), bool) for blob in blobs]
         for op in mapped(graph):
-            if op.type == "SOFTMAX" and source.parent.name == NO_SOFTMAX_TABLE:
-                continue
             block = encode(graph, op)
             if not block:
                 continue

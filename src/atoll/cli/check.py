@@ -153,7 +153,7 @@ def _memory(memory: MemoryPlan, latency: Latency) -> str:
     if not memory.offchip_bytes:
         return f"{text}all cached on the chip, {left} left there."
     text += (
-        f"{format_size(memory.onchip_used_bytes)} cached on the chip, "
+        f"{format_size(memory.cached_bytes)} cached on the chip, "
         f"{format_size(memory.offchip_bytes)} sent again at every call"
     )
     if latency.ms - latency.cached_ms < _LITTLE_MS:

@@ -114,7 +114,7 @@ def _print(found: Profile, top: int) -> None:
         typer.echo(f"... and {len(latency.ops) - shown} more: --top 0 shows all, in order.")
     typer.echo(
         f"\nParameters: {format_size(memory.parameter_bytes)}, of which "
-        f"{format_size(memory.onchip_used_bytes)} are cached on the chip and "
+        f"{format_size(memory.cached_bytes)} are cached on the chip and "
         f"{format_size(memory.offchip_bytes)} sent again at every call; "
         f"{format_size(memory.onchip_remaining_bytes)} of the cache are left."
     )

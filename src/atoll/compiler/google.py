@@ -15,9 +15,10 @@ from atoll.compiler.rescue import rescued
 from atoll.compiler.result import Compiled, Sizes
 from atoll.compiler.translate import as_compiled
 from atoll.edgetpu.analysis import Analysis, analyse_cut
+from atoll.edgetpu.package import packages
 from atoll.edgetpu.partition import partition
 from atoll.edgetpu.simfile import EDGETPU_OP
-from atoll.errors import CompilerError
+from atoll.errors import CompilerError, ModelError
 from atoll.tflite.reader import parse_model
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ def _written(
             log = output.with_suffix(".log")
             contents[output] = content
             contents[log] = attempt.files.get(log.name) or attempt.text.encode()
-            analysis, parts = _done(unit, number, request, parse_model(content, output), report)
+            made = parse_model(content, output)
+            analysis, parts = _done(unit, number, request, made, report)
             compiled.append(
                 Compiled(
                     input=unit.source.path,
@@ -102,7 +104,7 @@ def _written(
                     log=log,
                     backend="google",
                     analysis=analysis,
-                    sizes=_sizes(report),
+                    sizes=_sizes(report, made),
                     subgraphs=parts,
                     input_bytes=report.input_bytes or len(unit.source.content),
                     output_bytes=len(content),
@@ -143,10 +145,19 @@ def _names(graph: Subgraph, tensors: Sequence[int]) -> set[str]:
     return {graph.tensors[t].name for t in tensors}
 
 
-def _sizes(report: Report) -> Sizes:
+def _sizes(report: Report, made: Model) -> Sizes:
+    """The chip's memory: what it printed, to its two digits, and what the file holds, exactly."""
+    try:
+        parts = packages(made)
+    except ModelError:
+        cached, streamed = report.onchip_used_bytes, report.offchip_bytes
+    else:
+        cached = sum(part.cached_bytes for part in parts)
+        streamed = sum(part.streamed_bytes for part in parts)
     return Sizes(
-        parameters=report.onchip_used_bytes + report.offchip_bytes,
+        parameters=cached + streamed,
+        cached=cached,
         onchip_used=report.onchip_used_bytes,
         onchip_remaining=report.onchip_remaining_bytes,
-        offchip=report.offchip_bytes,
+        offchip=streamed,
     )

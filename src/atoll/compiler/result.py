@@ -19,12 +19,15 @@ class Sizes:
 
     Attributes:
         parameters: All of them.
-        onchip_used: Those that stay on the chip between calls.
+        cached: Those that stay on the chip between calls, as they stand in the compiled file.
+        onchip_used: The memory that these take there, as Google's compiler prints it: narrow
+            layers take more than they have.
         onchip_remaining: What is left there for other models.
         offchip: Those that are sent again at every call.
     """
 
     parameters: int
+    cached: int
     onchip_used: int
     onchip_remaining: int
     offchip: int

@@ -104,7 +104,8 @@ def _compiled(one: Compiled) -> dict[str, Any]:
         "input_bytes": one.input_bytes,
         "output_bytes": one.output_bytes,
         "parameter_bytes": one.sizes.parameters,
-        "onchip_used_bytes": one.sizes.onchip_used,
+        "onchip_used_bytes": one.sizes.cached,
+        "onchip_memory_bytes": one.sizes.onchip_used,
         "onchip_remaining_bytes": one.sizes.onchip_remaining,
         "offchip_bytes": one.sizes.offchip,
         "subgraphs": one.subgraphs,
@@ -139,7 +140,8 @@ def _analysis(analysis: Analysis) -> dict[str, Any]:
     mapped = sum(verdict.target == "tpu" for verdict in verdicts)
     return {
         "parameter_bytes": memory.parameter_bytes,
-        "onchip_used_bytes": memory.onchip_used_bytes,
+        "onchip_used_bytes": memory.cached_bytes,
+        "onchip_memory_bytes": memory.onchip_used_bytes,
         "onchip_remaining_bytes": memory.onchip_remaining_bytes,
         "offchip_bytes": memory.offchip_bytes,
         "subgraphs": parts(verdicts),

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from atoll.edgetpu.latency.links import LINKS
 from atoll.edgetpu.latency.demand import demand_of
+from atoll.edgetpu.latency.links import LINKS
 from atoll.edgetpu.latency.predict import price
 from atoll.edgetpu.memory import plan_memory
 from atoll.edgetpu.partition import partition

@@ -242,12 +242,21 @@ def _depthwise(graph: Subgraph, op: Operator) -> int:
 
 def _softmax(graph: Subgraph, op: Operator) -> int:
     scores = _tensor(graph, op, 0)
-    if scores is None or not scores.shape:
+    if scores is None or not scores.shape or _is_of_older_converter(graph):
         return 0
     classes = scores.shape[-1]
     # For every 4 classes a row each of biases, zero points and scales; more classes than a block
     # has lanes need one more to add up.
     return ROW * (3 * -(-classes // GROUP) + (classes > LANES))
+
+
+def _is_of_older_converter(graph: Subgraph) -> bool:
+    """Whether the graph is TOCO's, the converter until TensorFlow 2.1, which names no subgraph.
+
+    Its files are known compiled by Google's older compiler alone, those of its successor by the
+    newer one: which of the two decides cannot be told, and the file shows this one.
+    """
+    return not graph.name
 
 
 def _constant_operand(graph: Subgraph, op: Operator) -> int:

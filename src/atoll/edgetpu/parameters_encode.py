@@ -17,6 +17,7 @@ from atoll.edgetpu.parameters import (
     Heads,
     heads_of,
     kernel_taps,
+    parameter_bytes,
     takes_one_channel,
 )
 
@@ -63,7 +64,7 @@ def encode(graph: Subgraph, op: Operator) -> bytes | None:
         Its bytes; None where their content is not known, or the operator has none.
     """
     encoder = _ENCODERS.get(op.type)
-    return None if encoder is None else encoder(graph, op)
+    return encoder(graph, op) if encoder is not None and parameter_bytes(graph, op) else None
 
 
 def unsigned(tensor: Tensor) -> np.ndarray:

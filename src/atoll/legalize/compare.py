@@ -58,7 +58,7 @@ def compare(
 
     Args:
         before: The model as it was.
-        after: The same model, changed; the types of its inputs and outputs may be others.
+        after: The same model, changed, with inputs and outputs of the same types.
         samples: Inputs of `before`, an array an input; None for random ones.
         seed: Of the random ones.
 
@@ -73,46 +73,28 @@ def compare(
     chosen = _drawn(inputs, seed) if samples is None else [_fitting(s, inputs) for s in samples]
     try:
         old, new = _Runner(before), _Runner(after)
-        pairs = [(old(arrays, inputs), new(arrays, inputs)) for arrays in chosen]
+        pairs = [(old(arrays), new(arrays)) for arrays in chosen]
     except (ModelError, *LITERT_ERRORS) as error:
         return Comparison(failure=" ".join(str(error).split()))
     return _summed(pairs, _steps(before), drawn)
 
 
 class _Runner:
-    """A model that takes and gives numbers in the terms of another form of it."""
+    """A model that takes numbers as they are in the file, and gives real ones."""
 
     def __init__(self, model: Model) -> None:
         check_sound(model, "model")
         self._litert: Any = open_litert(write_model(model), "model", kernels=_KERNELS).litert
-        self._inputs = [model.main.tensors[t] for t in model.main.inputs]
         self._outputs = [model.main.tensors[t] for t in model.main.outputs]
 
-    def __call__(self, arrays: Sequence[np.ndarray], forms: Sequence[Tensor]) -> list[np.ndarray]:
-        """Runs it on numbers in the form of other tensors; gives real numbers."""
-        details = self._litert.get_input_details()
-        for detail, tensor, array, form in zip(details, self._inputs, arrays, forms, strict=True):
-            self._litert.set_tensor(detail["index"], _converted(array, form, tensor))
+    def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        for detail, array in zip(self._litert.get_input_details(), arrays, strict=True):
+            self._litert.set_tensor(detail["index"], array)
         self._litert.invoke()
         return [
             _real(self._litert.get_tensor(detail["index"]), tensor)
             for detail, tensor in zip(self._litert.get_output_details(), self._outputs, strict=True)
         ]
-
-
-def _converted(array: np.ndarray, form: Tensor, tensor: Tensor) -> np.ndarray:
-    """Numbers in the form of one tensor as those of another, rounded as QUANTIZE does."""
-    if form.type == tensor.type:
-        return array
-    real, dtype = _real(array, form).astype(np.float32), BY_NAME[tensor.type].dtype
-    if tensor.quantization is None or dtype is None or dtype.kind == "f":
-        return real.astype(dtype)
-    scale, zero = tensor.quantization.scale.flat[0], tensor.quantization.zero_point.flat[0]
-    limits = np.iinfo(dtype)
-    steps = real / np.float32(scale)
-    # Halves away from zero: photos often lie on them.
-    stored = np.trunc(steps + np.copysign(np.float32(0.5), steps)) + zero
-    return np.asarray(np.clip(stored, limits.min, limits.max), dtype)
 
 
 def _real(array: np.ndarray, tensor: Tensor) -> np.ndarray:

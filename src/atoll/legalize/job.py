@@ -40,7 +40,8 @@ class Legalized:
             promise.
         before: Where each operator would run, before.
         after: The same of the new model.
-        comparison: How far the outputs moved; None where it was not asked for.
+        comparison: How far the outputs moved, before they got the types that were asked for; None
+            where nothing was run.
     """
 
     model: Model
@@ -88,6 +89,9 @@ def legalize(
     before = partition(model.main, min_runtime=min_runtime)
     verifier = Verifier(seed) if verify else None
     draft, changes, refused = _changed(model, min_runtime, skip, verifier)
+    found = None
+    if verify:
+        found = compare(model, with_main(model, draft.snapshot()), samples, seed)
     moved = _Moved()
     if input_type is not None:
         moved.take("input-type", change_inputs(draft, input_type), "inputs")
@@ -100,7 +104,7 @@ def legalize(
         refused=refused + moved.refused,
         before=before,
         after=partition(changed.main, min_runtime=min_runtime),
-        comparison=compare(model, changed, samples, seed) if verify else None,
+        comparison=found,
     )
 
 

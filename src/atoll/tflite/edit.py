@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING
 from atoll.tflite.reader import block_tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from atoll.tflite.graph import Model, Operator, Subgraph, Tensor
 
 
-def compact(graph: Subgraph) -> tuple[Subgraph, dict[int, int]]:
+def compact(graph: Subgraph, named: Collection[int] = ()) -> tuple[Subgraph, dict[int, int]]:
     """Drops the tensors that nothing refers to, and numbers the others anew in their old order.
 
     Args:
         graph: A subgraph; it stays as it is.
+        named: Tensors that something outside the graph refers to.
 
     Returns:
         The smaller subgraph, and the new index of every old one that is kept.
     """
-    kept = _referred(graph)
+    kept = _referred(graph) | {*named}
     new = {old: i for i, old in enumerate(sorted(kept))}
     return (
         replace(
@@ -47,14 +48,18 @@ def with_main(model: Model, graph: Subgraph) -> Model:
     Returns:
         The new model.
     """
-    main, new = compact(graph)
-    signatures = []
-    for signature in model.signatures:
-        moved = copy.deepcopy(signature)
-        if signature.subgraphIndex == 0:
-            for entry in [*(moved.inputs or ()), *(moved.outputs or ())]:
-                entry.tensorIndex = new[entry.tensorIndex]
-        signatures.append(moved)
+    signatures = copy.deepcopy(model.signatures)
+    entries = [
+        entry
+        for signature in signatures
+        if signature.subgraphIndex == 0
+        for entry in [*(signature.inputs or ()), *(signature.outputs or ())]
+    ]
+    # A damaged signature may name what is not there.
+    entries = [entry for entry in entries if 0 <= entry.tensorIndex < len(graph.tensors)]
+    main, new = compact(graph, {entry.tensorIndex for entry in entries})
+    for entry in entries:
+        entry.tensorIndex = new[entry.tensorIndex]
     return replace(model, subgraphs=[main, *model.subgraphs[1:]], signatures=signatures)
 
 

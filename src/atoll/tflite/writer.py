@@ -75,7 +75,7 @@ class _Parts:
 
     def _by_content(self, flat: np.ndarray) -> int:
         """The index of the buffer with these bytes, a new one where there is none."""
-        checksum = (flat.size, zlib.crc32(flat))
+        checksum = (flat.size, zlib.crc32(flat.data))
         index = self._by_checksum.setdefault(checksum, len(self.buffers))
         if index < len(self.buffers) and np.array_equal(self.buffers[index], flat):
             return index

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atoll.edgetpu.rules import breach
+from atoll.legalize.rewrites.elementwise import ELEMENTWISE
 from atoll.legalize.rewrites.quant import Grid, grid_of
-from atoll.legalize.rewrites.regions import ELEMENTWISE, regions_of
+from atoll.legalize.rewrites.regions import regions_of
 from atoll.legalize.rewrites.tabulate import table_of
 
 if TYPE_CHECKING:

@@ -57,6 +57,8 @@ def tile_as_concatenation(draft: Draft, number: int) -> Change | None:
     shape = draft.tensor(source).shape
     if len(repeats) != len(shape) or min(repeats, default=0) < 1 or max(repeats) > MOST_PIECES:
         return None
+    if tuple(n * m for n, m in zip(shape, repeats, strict=True)) != draft.tensor(output).shape:
+        return None
     flat, targets = source_of(draft, source), targets_of(draft, output)
     if flat < 0 or targets is None or draft.tensor(flat).is_constant:
         return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from atoll.edgetpu.rules import breach
+from atoll.legalize.rewrites.elementwise import ELEMENTWISE
 from atoll.legalize.rewrites.quant import computed_grids, grid_of
 
 if TYPE_CHECKING:
@@ -15,60 +16,6 @@ if TYPE_CHECKING:
     from atoll.legalize.draft import Draft
     from atoll.tflite.graph import Operator
 
-# Operators whose output at a place depends on their inputs at that place alone. Of tensors with
-# one element, the other inputs may be constants.
-ELEMENTWISE = frozenset(
-    [
-        "ABS",
-        "ADD",
-        "CEIL",
-        "COS",
-        "DEQUANTIZE",
-        "DIV",
-        "ELU",
-        "EQUAL",
-        "EXP",
-        "FLOOR",
-        "FLOOR_DIV",
-        "FLOOR_MOD",
-        "GELU",
-        "GREATER",
-        "GREATER_EQUAL",
-        "HARD_SWISH",
-        "LEAKY_RELU",
-        "LESS",
-        "LESS_EQUAL",
-        "LOG",
-        "LOGICAL_AND",
-        "LOGICAL_NOT",
-        "LOGICAL_OR",
-        "LOGISTIC",
-        "MAXIMUM",
-        "MINIMUM",
-        "MUL",
-        "NEG",
-        "NOT_EQUAL",
-        "POW",
-        "PRELU",
-        "QUANTIZE",
-        "RELU",
-        "RELU6",
-        "RELU_0_TO_1",
-        "RELU_N1_TO_1",
-        "ROUND",
-        "RSQRT",
-        "SELECT",
-        "SELECT_V2",
-        "SIGN",
-        "SIN",
-        "SQRT",
-        "SQUARE",
-        "SQUARED_DIFFERENCE",
-        "SUB",
-        "TANH",
-        "ZEROS_LIKE",
-    ]
-)
 # How many operators are looked at behind one, and before each of those.
 _AHEAD, _BACK = 12, 24
 # How many regions are worth a try.
@@ -183,10 +130,13 @@ def _cone(draft: Draft, sink: int, shape: tuple[int, ...]) -> list[int]:
 
 
 def _is_elementwise(draft: Draft, number: int, shape: tuple[int, ...]) -> bool:
+    """Whether an operator is of the table, its tensors of this shape or single constants."""
     op = draft.operators[number]
-    if op.type not in ELEMENTWISE or len(op.outputs) != 1:
+    row = ELEMENTWISE.get(op.type)
+    if row is None or len(op.outputs) != 1 or not op.inputs or min(op.inputs) < 0:
         return False
-    if draft.tensor(op.outputs[0]).shape != shape or not op.inputs or min(op.inputs) < 0:
+    output, inputs = draft.tensor(op.outputs[0]), [draft.tensor(t) for t in op.inputs]
+    if output.shape != shape or not row.takes(tuple(t.type for t in inputs), output.type):
         return False
     if not all(_is_number(draft, t) for t in (*op.inputs, *op.outputs)):
         return False
@@ -194,12 +144,12 @@ def _is_elementwise(draft: Draft, number: int, shape: tuple[int, ...]) -> bool:
         math.prod(tensor.shape) == 1 and tensor.data is not None and tensor.data.size == 1
         if tensor.is_constant
         else tensor.shape == shape
-        for tensor in map(draft.tensor, op.inputs)
+        for tensor in inputs
     )
 
 
 def _is_number(draft: Draft, index: int) -> bool:
-    """Whether a tensor is 8-bit with a grid, float or boolean: LiteRT crashes on some others."""
+    """Whether a tensor needs no grid, or has one that makes sense."""
     return draft.tensor(index).type in ("FLOAT32", "BOOL") or grid_of(draft, index) is not None
 
 

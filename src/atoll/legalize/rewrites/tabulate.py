@@ -72,7 +72,8 @@ def _tensor_key(tensor: Tensor) -> Hashable:
 def _spread(tensor: Tensor) -> Tensor:
     """The tensor with 256 elements; a constant repeats its one."""
     data = None if tensor.data is None else np.full(_SHAPE, tensor.data.reshape(-1)[0])
-    return replace(tensor, shape=_SHAPE, shape_signature=None, data=data)
+    grid = tensor.quantization if tensor.type in LOWEST else None
+    return replace(tensor, shape=_SHAPE, shape_signature=None, quantization=grid, data=data)
 
 
 def _run(draft: Draft, region: Region) -> np.ndarray | None:
