@@ -46,6 +46,26 @@ def test_what_is_written_is_there_and_nothing_else(tmp_path):
     assert names(tmp_path) == ["a.bin", "b.txt", "c.json"]
 
 
+def test_a_device_or_a_pipe_is_not_replaced_by_a_file(tmp_path):
+    """`-o /dev/stdout`, as root, would leave the machine without it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to(pipe)
+    for path in (pipe, tmp_path / "link"):
+        with pytest.raises(OutputError) as error:
+            write_bytes(path, b"x")
+        one_line(error, path.name, "a device or a pipe")
+    assert pipe.is_fifo()
+    assert names(tmp_path) == ["link", "pipe"]
+
+
+def test_what_a_link_names_is_written_and_the_link_stays(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    write_bytes(tmp_path / "link", b"x")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"x"
+
+
 @pytest.mark.parametrize("error", [RuntimeError("x"), KeyboardInterrupt(), MemoryError()])
 def test_a_failure_keeps_the_old_file_and_leaves_no_other(tmp_path, error):
     """A report that fails on its second run must not take the first one's with it."""

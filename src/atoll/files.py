@@ -6,7 +6,9 @@ import contextlib
 import errno
 import json
 import os
+import stat
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +17,6 @@ from atoll.errors import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _FIXES = {
     errno.ENOSPC: ("the disk is full", "Free some space, or choose another place with -o"),
@@ -57,8 +58,17 @@ def replacing(path: Path) -> Iterator[Path]:
         A path in the same folder, with the same suffix, for the caller to write to.
 
     Raises:
-        OutputError: The place cannot be written to, or is full.
+        OutputError: The place cannot be written to, is full, or is a device or a pipe.
     """
+    asked, path = path, Path(os.path.realpath(path))
+    # A rename would put a file in a device's place.
+    if _is_special(path):
+        raise OutputError(
+            asked,
+            "it must be a file that can be replaced",
+            received="a device or a pipe",
+            fix="Choose another place with -o",
+        )
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
         yield temporary
@@ -66,10 +76,19 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise output_error(path, error) from error
+        raise output_error(asked, error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _is_special(path: Path) -> bool:
+    """Whether there is something that is neither a file nor a folder."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def write_bytes(path: Path, data: bytes | bytearray | memoryview) -> None:

@@ -23,6 +23,7 @@ from eight_bit import (
 )
 
 from atoll.tflite.build_core import option
+from atoll.tflite.graph import Operator
 
 FUNCTIONS = {
     "ABS": np.abs,
@@ -57,16 +58,14 @@ def model_of(kind, into, out, type="INT8", shape=PLANE, alpha=0.2):
     model.main.tensors += floats
     op = model.main.operators[0]
     model.main.operators = [
-        type_op("DEQUANTIZE", 0, 2),
-        type_op(kind, 2, 3),
-        type_op("QUANTIZE", 3, op.outputs[0]),
+        unary("DEQUANTIZE", 0, 2),
+        unary(kind, 2, 3),
+        unary("QUANTIZE", 3, op.outputs[0]),
     ]
     return model
 
 
-def type_op(kind, source, result):
-    from atoll.tflite.graph import Operator
-
+def unary(kind, source, result):
     return Operator(kind, [source], [result])
 
 

@@ -282,3 +282,13 @@ def test_requantising_maps_on_runtimes_without_quantize():
     changed, names = rewritten(model, 11)
     assert names == ["ramps"] and unmapped(changed, 11) == []
     assert apart(model, changed, every_value("UINT8")).max() <= 1
+
+
+def test_operators_of_types_that_crash_litert_are_not_run():
+    """An ADD of two 8-bit tensors to a boolean one ended the process, with no error to catch."""
+    chain = Chain(spanning(-3, 3))
+    one = chain.constant(np.int8(127), grid(1 / 127, 0))
+    odd = chain.op("ADD", 0, one, type="BOOL", options=option("Add"))
+    model = chain.model(chain.op("DIV", 0, odd, held=spanning(-1, 1), options=option("Div")))
+    changed, names = rewritten(model)
+    assert names == [] and changed.main.operators == model.main.operators

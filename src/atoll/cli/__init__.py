@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from atoll.errors import AtollError
 
@@ -17,7 +18,11 @@ def main() -> None:
 
     named = sys.argv[1:2]
     try:
-        make_app(named if set(named) & COMMANDS.keys() else COMMANDS)(prog_name="atoll")
+        try:
+            make_app(named if set(named) & COMMANDS.keys() else COMMANDS)(prog_name="atoll")
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except AtollError as error:
         sys.stderr.write(f"atoll: {error}\n")
         sys.exit(2)
@@ -25,4 +30,19 @@ def main() -> None:
         sys.stderr.write("atoll: stopped.\n")
         sys.exit(130)
     except BrokenPipeError:
+        _drop_output()
         sys.exit(141)
+    except OSError as error:
+        # Standard output is the one thing without a name that is written to.
+        if error.filename is not None:
+            raise
+        _drop_output()
+        from atoll.files import output_error
+
+        sys.stderr.write(f"atoll: {output_error(Path('standard output'), error)}\n")
+        sys.exit(2)
+
+
+def _drop_output() -> None:
+    """Lets Python's own last flush of what could not be printed succeed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -77,19 +77,17 @@ def choose(layers: Sequence[Layer], words: int, tiles: int = BEAGLE.tiles) -> li
 
 def _place(free: list[int], layer: Layer) -> bool:
     """Gives every block of a layer to the emptiest tile; changes nothing where one does not fit."""
+    whole, rest = divmod(layer.words, layer.block)
+    room = sum(words // layer.block for words in free)
+    # Said before any is placed: many layers that just do not fit would take long to try.
+    if room < whole or (room == whole and max(words % layer.block for words in free) < rest):
+        return False
     heap = [(-words, tile) for tile, words in enumerate(free)]
     heapq.heapify(heap)
-    taken: dict[int, int] = {}
-    rest = layer.words
-    while rest > 0:
+    for taken in (*(whole * [layer.block]), rest):
         words, tile = heap[0]
-        if -words < min(layer.block, rest):
-            return False
-        heapq.heapreplace(heap, (words + layer.block, tile))
-        taken[tile] = taken.get(tile, 0) + layer.block
-        rest -= layer.block
-    for tile, words in taken.items():
-        free[tile] -= words
+        heapq.heapreplace(heap, (words + taken, tile))
+        free[tile] -= taken
     return True
 
 

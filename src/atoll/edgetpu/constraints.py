@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from atoll.tflite.graph import Operator, Subgraph, Tensor
 
@@ -26,6 +26,8 @@ _SOFTMAX_ELEMENTS = 16_000
 _LARGEST_ENLARGEMENT = 2
 # Reported: resizing to 1 MiB maps, to 4 MiB does not (google-coral/edgetpu issues 31 and 187).
 _LARGEST_RESIZED = 2 << 20
+# More sizes than any tensor has: the rest of a list is not shown.
+_MOST_SHOWN = 16
 # Reported: 64x128 values a channel map, 256x128 do not (google-coral/edgetpu issue 461).
 _MOST_AVERAGED = 16_384
 
@@ -252,7 +254,7 @@ def no_stride(graph: Subgraph, op: Operator) -> str | None:
     strides = graph.tensors[op.inputs[3]].data
     if strides is None:
         return "computed strides"
-    return None if bool((strides == 1).all()) else _sizes(strides.ravel().tolist())
+    return None if bool((strides == 1).all()) else _sizes(strides.ravel()[: _MOST_SHOWN + 1].tolist())
 
 
 def no_masked_axes(graph: Subgraph, op: Operator) -> str | None:
@@ -291,8 +293,10 @@ def _unless(value: Any, right: Any) -> str | None:
     return None if value == right else str(value)
 
 
-def _sizes(sizes: Any) -> str:
-    return f"[{', '.join(map(str, sizes))}]"
+def _sizes(sizes: Sequence[int]) -> str:
+    """Sizes or axes in brackets; of a damaged file's very many only the first."""
+    more = ", ..." if len(sizes) > _MOST_SHOWN else ""
+    return f"[{', '.join(map(str, sizes[:_MOST_SHOWN]))}{more}]"
 
 
 def _is_vector(shape: tuple[int, ...]) -> bool:

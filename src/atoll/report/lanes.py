@@ -46,33 +46,44 @@ def lanes(graph: Subgraph) -> list[Row]:
     last = _last_readers(graph)
     lane_of: dict[int, int] = {}
     free: list[int] = []
+    drawn: set[int] = set()
     width = 0
 
-    def take() -> int:
+    def take(tensor: int) -> int:
         nonlocal width
         if free:
-            return heapq.heappop(free)
-        width += 1
-        return width - 1
+            lane = heapq.heappop(free)
+        else:
+            lane, width = width, width + 1
+        lane_of[tensor] = lane
+        drawn.update(_shown([lane]))
+        return lane
+
+    def leave(tensor: int) -> None:
+        lane = lane_of.pop(tensor)
+        heapq.heappush(free, lane)
+        drawn.discard(lane)
 
     for tensor in graph.inputs:
         if tensor in last and tensor not in lane_of:
-            lane_of[tensor] = take()
+            take(tensor)
     rows = []
     for i, op in enumerate(graph.operators):
         read = dict.fromkeys(t for t in op.inputs if t in lane_of)
         into = sorted(lane_of[t] for t in read)
-        ending = [t for t in read if last[t] <= i]
-        for tensor in ending:
-            heapq.heappush(free, lane_of.pop(tensor))
-        through = sorted(lane_of.values())
-        out_of = []
-        for tensor in op.outputs:
-            if last.get(tensor, -1) > i and tensor not in lane_of:
-                lane_of[tensor] = take()
-                out_of.append(lane_of[tensor])
+        for tensor in read:
+            if last[tensor] <= i:
+                leave(tensor)
+        # Of what goes on only the drawn lanes are looked at: all of them at every row would take
+        # time with the square of a wide graph's length.
+        through = tuple(sorted(drawn))
+        out_of = [
+            take(tensor)
+            for tensor in op.outputs
+            if last.get(tensor, -1) > i and tensor not in lane_of
+        ]
         lane = min(out_of, default=min(into, default=free[0] if free else width))
-        rows.append(Row(lane, *(tuple(_shown(part)) for part in (through, into, out_of))))
+        rows.append(Row(lane, through, tuple(_shown(into)), tuple(_shown(out_of))))
     return rows
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from atoll.legalize.draft import Change
 from atoll.legalize.options import VALID, option
 from atoll.legalize.rewrite import Rewrite
-from atoll.legalize.rewrites.layout import Chain, is_fixed
+from atoll.legalize.rewrites.layout import MOST_CHANNELS, Chain, is_fixed
 from atoll.tflite.graph import Quantization
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def bilinear_by_phases(draft: Draft, number: int) -> Change | None:
     factors = [b // a if b % a == 0 else 0 for a, b in zip(old[1:3], new[1:3], strict=True)]
     if not 0 < min(factors) <= max(factors) <= _LARGEST_FACTOR or max(factors) == 1:
         return None
-    if (old[0], old[3]) != (1, new[3]):
+    if (old[0], old[3]) != (1, new[3]) or old[3] > MOST_CHANNELS:
         return None
     chain = Chain(draft, draft.tensor(output).name)
     centers = option(op, "halfPixelCenters") != 0

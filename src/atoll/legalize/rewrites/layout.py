@@ -18,6 +18,8 @@ Shape = tuple[int, ...]
 RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 # Sizes are numbers of 32 bits.
 _LARGEST = 1 << 31
+# Constants with a value a channel are made for no more channels than this.
+MOST_CHANNELS = 1 << 16
 # More operators than this in the place of one are no help.
 MOST_PIECES = 16
 

@@ -11,7 +11,7 @@ import numpy as np
 from atoll.legalize.draft import Change
 from atoll.legalize.options import VALID
 from atoll.legalize.rewrite import Rewrite
-from atoll.legalize.rewrites.layout import Chain, is_fixed, is_flat
+from atoll.legalize.rewrites.layout import MOST_CHANNELS, Chain, is_fixed, is_flat
 from atoll.tflite.graph import Quantization
 
 if TYPE_CHECKING:
@@ -88,6 +88,8 @@ def channels_as_convolution(draft: Draft, number: int) -> Change | None:
     if not draft.is_quantized(source) or not draft.is_quantized(output):
         return None
     terms, points = shape[-1], math.prod(shape[:-1])
+    if terms > MOST_CHANNELS:
+        return None
     chain = Chain(draft, draft.tensor(output).name)
     wide = is_flat(shape) and len(shape) >= 3
     image = chain.reshape(source, (1, *shape[-3:-1], terms) if wide else (1, points, 1, terms))
