@@ -71,3 +71,11 @@ def test_five_thousand_layers_are_chosen_from_quickly():
     cached = choose(layers, 30_000)
     assert time.perf_counter() - start < 2
     assert used(layers, cached) == 30_000
+
+
+def test_many_dense_layers_that_just_do_not_fit_take_no_time():
+    """Tiles of an odd number of words, blocks of two: seconds a layer if each block were tried."""
+    room = 16 * 1999
+    start = time.perf_counter()
+    assert not any(choose([Layer(room, 1, 2)] * 2000, room))
+    assert time.perf_counter() - start < 1

@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 from eight_bit import PLANE, XNNPACK, activation, called, every_value, grid, one_operator
 
+from atoll.edgetpu.partition import partition
 from atoll.legalize.draft import Draft
+from atoll.legalize.job import legalize
 from atoll.legalize.rewrites.curve import draw_curve, plan_curve
 from atoll.legalize.rewrites.quant import Grid
 from atoll.legalize.rewrites.ramps import fit_lines
 from atoll.legalize.rewrites.sketch import Sketch
+from atoll.tflite.build import GraphBuilder
 from atoll.tflite.edit import with_main
 
 RNG = np.random.default_rng(7)
@@ -72,3 +75,29 @@ def test_operators_give_what_the_lines_say(name, zero_point):
         drawn = with_main(model, draft.graph)
         for values in (called(drawn, every_value()), called(drawn, every_value(), kernels=XNNPACK)):
             assert abs(values.reshape(-1) - table).max() <= 1
+
+
+def test_a_staircase_is_met_to_a_few_steps():
+    """TF's converter writes SELU as EXP, SUB, MUL, GREATER and SELECT_V2, with coarse steps."""
+    b = GraphBuilder(seed=1)
+    x = b.input(PLANE, type="INT8", low=-3.0, high=1.7)
+    wide, out = b.quantization(0.0, 5.5), b.quantization(-1.7, 1.8)
+    (e,) = b.op("EXP", [x], [PLANE], quantization=wide)
+    (s,) = b.op("SUB", [e, number(b, 1.0)], [PLANE], quantization=b.quantization(-1.0, 4.5))
+    (low,) = b.op("MUL", [s, number(b, 1.7581)], [PLANE], quantization=out)
+    (high,) = b.op("MUL", [x, number(b, 1.0507)], [PLANE], quantization=out)
+    (above,) = b.op("GREATER", [x, number(b, 0.0)], [PLANE], output_type="BOOL")
+    (y,) = b.op("SELECT_V2", [above, high, low], [PLANE], quantization=out, output_type="INT8")
+    model = b.model(y)
+    assert any(v.target == "cpu" for v in partition(model.main))
+    done = legalize(model)
+    assert all(v.target == "tpu" for v in partition(done.model.main))
+    (change,) = (change for change in done.changes if change.name.startswith("ramps"))
+    assert change.error is not None
+    assert change.error.max <= 4
+
+
+def number(b, value):
+    """A constant as the converter writes one: its own scale, and the integer 127."""
+    scale = max(abs(value), 1e-3) / 127
+    return b.constant(np.array(round(value / scale), np.int8), grid(scale, 0))

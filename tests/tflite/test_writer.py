@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+import zlib
 
 import ai_edge_litert.schema_py_generated as schema
 import numpy as np
@@ -68,6 +69,17 @@ def test_constants_lie_at_multiples_of_sixteen_and_equal_ones_are_kept_once(shar
     codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
     keys = [(c.BuiltinCode(), c.CustomCode(), c.Version()) for c in codes]
     assert len(set(keys)) == len(keys)
+
+
+def test_constants_whose_checksums_agree_by_chance_stay_apart():
+    """A weight would silently become another one."""
+    texts = (b"plumless", b"buckeroo")
+    assert len({zlib.crc32(text) for text in texts}) == 1
+    tensors = [
+        Tensor(text.decode(), "UINT8", (8,), data=np.frombuffer(text, np.uint8)) for text in texts
+    ]
+    model = read_model(write_model(Model([Subgraph("main", tensors, [], [], [])])))
+    assert [tensor.data.tobytes() for tensor in model.main.tensors] == list(texts)
 
 
 def test_label_files_behind_the_model_stay_readable(shared):

@@ -13,6 +13,7 @@ import numpy as np
 from atoll.edgetpu.partition import stages
 from atoll.edgetpu.verdict import MAPPED, SECOND_SUBGRAPH
 from atoll.tflite.graph import Quantization
+from atoll.tflite.weighted import WEIGHTED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -22,12 +23,9 @@ if TYPE_CHECKING:
 
 _REAL = ("FLOAT64", "FLOAT32", "FLOAT16", "BFLOAT16")
 _EIGHT_BIT = ("INT8", "UINT8")
-# Input that is a bias, by operator; quantisation makes it 32 bits wide.
-_BIAS = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV": 3}
-# The axis along which the converter gives weights a scale a channel.
-_CHANNELS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "TRANSPOSE_CONV": 0}
-# Where these weights stand among the inputs.
-_WEIGHTS = {"CONV_2D": 1, "DEPTHWISE_CONV_2D": 1, "TRANSPOSE_CONV": 1}
+# Weights that have one scale: of a dense layer, until TensorFlow 2.16. All others have one a
+# channel.
+_ONE_SCALE = ("FULLY_CONNECTED",)
 _EDGES = ("QUANTIZE", "DEQUANTIZE")
 # Scale and zero point that TFLite's quantisation asks of an output; all others are free.
 _OUTPUTS = {"LOGISTIC": (1 / 256, -128), "SOFTMAX": (1 / 256, -128), "TANH": (1 / 128, 0)}
@@ -64,11 +62,13 @@ def as_quantized(graph: Subgraph) -> Subgraph:
     for op in graph.operators:
         if op.type in _OUTPUTS:
             fixed |= dict.fromkeys(op.outputs, _OUTPUTS[op.type])
-        bias, kernel = _BIAS.get(op.type, len(op.inputs)), _WEIGHTS.get(op.type, len(op.inputs))
-        if bias < len(op.inputs):
-            biases.add(op.inputs[bias])
-        if kernel < len(op.inputs):
-            weights[op.inputs[kernel]] = _CHANNELS[op.type]
+        row = WEIGHTED.get(op.type)
+        if row is None:
+            continue
+        biases.update(op.inputs[row.bias : row.bias + 1])
+        if op.type not in _ONE_SCALE:
+            kernels = op.inputs[row.weights : row.weights + 1]
+            weights |= dict.fromkeys(kernels, row.channel_axis)
     tensors = [
         _quantized(tensor, i in biases, weights.get(i), fixed.get(i, _FREE))
         if tensor.type in _REAL and not tensor.is_variable and _is_dense(tensor)

@@ -84,7 +84,7 @@ def _place(free: list[int], layer: Layer) -> bool:
         return False
     heap = [(-words, tile) for tile, words in enumerate(free)]
     heapq.heapify(heap)
-    for taken in (*(whole * [layer.block]), rest):
+    for taken in [layer.block] * whole + [rest]:
         words, tile = heap[0]
         heapq.heapreplace(heap, (words + taken, tile))
         free[tile] -= taken

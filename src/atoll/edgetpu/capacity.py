@@ -33,7 +33,10 @@ from atoll.edgetpu.parameters import (
     streamed_bytes,
     takes_one_channel,
 )
-from atoll.edgetpu.tiling import padded, plane_of, tile_bytes
+from atoll.edgetpu.passes import spatial_passes
+from atoll.edgetpu.shapes import activation_bytes
+from atoll.edgetpu.tiling import padded, plane_of
+from atoll.tflite.weighted import WEIGHTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,14 +49,6 @@ WORD = LANES * GROUP
 
 TILE_WORDS = BEAGLE.wide_bytes // WORD
 """Words of parameter memory in one tile."""
-
-# Where the weights are among the inputs, and the bias.
-_WEIGHTED = {
-    "CONV_2D": (1, 2),
-    "DEPTHWISE_CONV_2D": (1, 2),
-    "FULLY_CONNECTED": (1, 2),
-    "TRANSPOSE_CONV": (1, 3),
-}
 
 # A ring of two pieces of the input channels takes at most so many words.
 _RING_WORDS = 32
@@ -80,8 +75,8 @@ class Need:
             whole on the tile that uses it: the words of one. 0 where it does not matter what lies
             on which tile.
         working_words: What it needs of every tile while it runs, beside what is cached, in words.
-        passes: How often it goes over its weights in a call: once for every part of the plane that
-            a tile can hold (a prediction).
+        passes: How often it goes over its weights in a call: once for every part that its plane is
+            cut into (a prediction).
     """
 
     cached_bytes: int
@@ -104,14 +99,14 @@ def need_of(graph: Subgraph, op: Operator) -> Need:
     """
     streamed = streamed_bytes(graph, op)
     cached = parameter_bytes(graph, op) - streamed
+    times = spatial_passes(activation_bytes(graph, op))
     if not cached:
-        return Need(0, streamed, 0, 0, 0, 1)
+        return Need(0, streamed, 0, 0, 0, times)
     outputs = _outputs(graph, op)
     words = _words(op, cached, outputs)
     block = -(-words // -(-outputs // LANES)) if outputs else 0
     plane = plane_of(graph.tensors[op.outputs[0]].shape if op.outputs else ())
     dense = bool(outputs) and (op.type == "FULLY_CONNECTED" or plane.is_vector)
-    times = _passes(graph, op)
     pixels = -(-_plane_of_sums(graph, op).tile_pixels // times)
     working = _working_words(graph, op, block, pixels, dense)
     return Need(cached, streamed, words, block if dense else 0, working, times)
@@ -124,7 +119,7 @@ def _plane_of_sums(graph: Subgraph, op: Operator) -> Plane:
     a stride has pixels. They are taken to be made one after the other (inferred: a U-Net is too
     quick to have anything of it streamed).
     """
-    image = _tensor(graph, op, 2) if op.type == "TRANSPOSE_CONV" else None
+    image = graph.input_of(op, 2) if op.type == "TRANSPOSE_CONV" else None
     if image is not None:
         return plane_of(image.shape)
     return plane_of(graph.tensors[op.outputs[0]].shape if op.outputs else ())
@@ -167,11 +162,10 @@ def _working_words(graph: Subgraph, op: Operator, block: int, pixels: int, dense
     """
     if op.type == "FULLY_CONNECTED":
         return _DENSE_RING_WORDS
-    weights_at, bias_at = _WEIGHTED.get(op.type, (-1, -1))
-    weights = _tensor(graph, op, weights_at)
-    if weights is None or len(weights.shape) != 4:
+    weights = _weights(graph, op)
+    if weights is None:
         return 0
-    heads = heads_of(weights, _tensor(graph, op, bias_at)).count
+    heads = heads_of(weights, graph.input_of(op, WEIGHTED[op.type].bias)).count
     if op.type == "DEPTHWISE_CONV_2D":
         return 2 * (weights.shape[1] * weights.shape[2] + heads)
     whole = block - heads
@@ -192,13 +186,6 @@ def _whole_block(rows: int, heads: int) -> int:
     return _LARGE_BLOCK_COPIES * (rows + heads) + _LARGE_BLOCK_WORDS
 
 
-def _passes(graph: Subgraph, op: Operator) -> int:
-    held = sum(
-        tile_bytes(graph.tensors[t].shape) for t in {*graph.activations(op), *op.outputs} if t >= 0
-    )
-    return max(1, -(-held // BEAGLE.narrow_bytes))
-
-
 def _largest_divisor(number: int, limit: int) -> int:
     """The largest divisor of a number up to a limit; 1 where there is no other."""
     return next((d for d in range(min(number, limit), 1, -1) if number % d == 0), 1)
@@ -206,19 +193,17 @@ def _largest_divisor(number: int, limit: int) -> int:
 
 def _outputs(graph: Subgraph, op: Operator) -> int | None:
     """The outputs of an operator whose parameters come in blocks of 64 of them; None of others."""
-    if op.type not in _WEIGHTED:
+    weights = _weights(graph, op)
+    if weights is None:
         return None
-    weights = _tensor(graph, op, _WEIGHTED[op.type][0])
-    if weights is None or len(weights.shape) != (2 if op.type == "FULLY_CONNECTED" else 4):
+    channels = weights.shape[WEIGHTED[op.type].channel_axis]
+    if op.type == "DEPTHWISE_CONV_2D" and not takes_one_channel(graph.input_of(op, 0), channels):
         return None
-    if op.type != "DEPTHWISE_CONV_2D":
-        return weights.shape[0]
-    channels = weights.shape[3]
-    return channels if takes_one_channel(_tensor(graph, op, 0), channels) else None
+    return channels
 
 
-def _tensor(graph: Subgraph, op: Operator, place: int) -> Tensor | None:
-    """An input of an operator; None where it is left out."""
-    if not 0 <= place < len(op.inputs) or not 0 <= op.inputs[place] < len(graph.tensors):
-        return None
-    return graph.tensors[op.inputs[place]]
+def _weights(graph: Subgraph, op: Operator) -> Tensor | None:
+    """The weights of an operator that has some, of the rank that it wants."""
+    row = WEIGHTED.get(op.type)
+    weights = None if row is None else graph.input_of(op, row.weights)
+    return weights if weights is not None and len(weights.shape) == row.rank else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -31,49 +31,49 @@ _MOST_SHOWN = 16
 # Reported: 64x128 values a channel map, 256x128 do not (google-coral/edgetpu issue 461).
 _MOST_AVERAGED = 16_384
 
-# Which inputs are parameters. Others with weights or shapes have none that may be computed.
-_PARAMETERS: dict[str, tuple[int, ...]] = {
-    "CONV_2D": (1, 2),
-    "DEPTHWISE_CONV_2D": (1, 2),
-    "EXPAND_DIMS": (1,),
-    "FULLY_CONNECTED": (1, 2),
-    "MEAN": (1,),
-    "PAD": (1,),
-    "PRELU": (1,),
-    "REDUCE_MAX": (1,),
-    "REDUCE_MIN": (1,),
-    "RESHAPE": (1,),
-    "RESIZE_BILINEAR": (1,),
-    "RESIZE_NEAREST_NEIGHBOR": (1,),
-    "SLICE": (1, 2),
-    "SPLIT": (0,),
-    "STRIDED_SLICE": (1, 2, 3),
-    "SUM": (1,),
-    "TRANSPOSE": (1,),
-    "TRANSPOSE_CONV": (0, 1, 3),
-    "UNIDIRECTIONAL_SEQUENCE_LSTM": tuple(i for i in range(1, 24) if i not in (18, 19)),
-}
 
-# How many inputs must be there, where it is more than the first; behind them they are optional.
-_REQUIRED: dict[str, int] = {
-    "CONV_2D": 2,
-    "DEPTHWISE_CONV_2D": 2,
-    "EXPAND_DIMS": 2,
-    "FULLY_CONNECTED": 2,
-    "MEAN": 2,
-    "PAD": 2,
-    "PRELU": 2,
-    "REDUCE_MAX": 2,
-    "REDUCE_MIN": 2,
-    "RESIZE_BILINEAR": 2,
-    "RESIZE_NEAREST_NEIGHBOR": 2,
-    "SLICE": 3,
-    "SPLIT": 2,
-    "STRIDED_SLICE": 4,
-    "SUM": 2,
-    "TRANSPOSE": 2,
-    "TRANSPOSE_CONV": 3,
+class Inputs(NamedTuple):
+    """What an operator wants of its inputs.
+
+    Attributes:
+        least: How many must be there; those behind are optional.
+        parameters: Which of them are weights, sizes or axes, that must not be computed.
+    """
+
+    least: int
+    parameters: tuple[int, ...] = ()
+
+
+# Source: the operators' definitions in TensorFlow Lite. Others want one input.
+_INPUTS: dict[str, Inputs] = {
+    "ADD": Inputs(2),
+    "CONV_2D": Inputs(2, (1, 2)),
+    "DEPTHWISE_CONV_2D": Inputs(2, (1, 2)),
+    "EXPAND_DIMS": Inputs(2, (1,)),
+    "FULLY_CONNECTED": Inputs(2, (1, 2)),
+    "MAXIMUM": Inputs(2),
+    "MEAN": Inputs(2, (1,)),
+    "MINIMUM": Inputs(2),
+    "MUL": Inputs(2),
+    "PAD": Inputs(2, (1,)),
+    "PRELU": Inputs(2, (1,)),
+    "REDUCE_MAX": Inputs(2, (1,)),
+    "REDUCE_MIN": Inputs(2, (1,)),
+    "RESHAPE": Inputs(1, (1,)),
+    "RESIZE_BILINEAR": Inputs(2, (1,)),
+    "RESIZE_NEAREST_NEIGHBOR": Inputs(2, (1,)),
+    "SLICE": Inputs(3, (1, 2)),
+    "SPLIT": Inputs(2, (0,)),
+    "SQUARED_DIFFERENCE": Inputs(2),
+    "STRIDED_SLICE": Inputs(4, (1, 2, 3)),
+    "SUB": Inputs(2),
+    "SUM": Inputs(2, (1,)),
+    "TRANSPOSE": Inputs(2, (1,)),
+    "TRANSPOSE_CONV": Inputs(3, (0, 1, 3)),
+    # All but the sequence, and the state (18 and 19).
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": Inputs(1, (*range(1, 18), *range(20, 24))),
 }
+_ONE_INPUT = Inputs(1)
 
 
 # What holds for every operator.
@@ -81,9 +81,9 @@ _REQUIRED: dict[str, int] = {
 
 def complete(graph: Subgraph, op: Operator) -> str | None:
     """It must have the inputs and outputs of its kind."""
-    required = _REQUIRED.get(op.type, 1)
-    needed = op.inputs[:required]
-    if op.outputs and len(needed) == required and min(needed) >= 0:
+    least = _INPUTS.get(op.type, _ONE_INPUT).least
+    needed = op.inputs[:least]
+    if op.outputs and len(needed) == least and min(needed) >= 0:
         return None
     return f"{sum(t >= 0 for t in op.inputs)} inputs, {len(op.outputs)} outputs"
 
@@ -130,7 +130,7 @@ def three_dimensions(graph: Subgraph, op: Operator) -> str | None:
 
 def constant_parameters(graph: Subgraph, op: Operator) -> str | None:
     """Weights, biases, sizes and axes must be constants in the file."""
-    for place in _PARAMETERS.get(op.type, ()):
+    for place in _INPUTS.get(op.type, _ONE_INPUT).parameters:
         if place < len(op.inputs) and op.inputs[place] >= 0:
             tensor = graph.tensors[op.inputs[place]]
             if not tensor.is_constant:
@@ -254,7 +254,7 @@ def no_stride(graph: Subgraph, op: Operator) -> str | None:
     strides = graph.tensors[op.inputs[3]].data
     if strides is None:
         return "computed strides"
-    return None if bool((strides == 1).all()) else _sizes(strides.ravel()[: _MOST_SHOWN + 1].tolist())
+    return None if bool((strides == 1).all()) else _sizes(strides.ravel().tolist())
 
 
 def no_masked_axes(graph: Subgraph, op: Operator) -> str | None:

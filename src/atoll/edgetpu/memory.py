@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from atoll.edgetpu.caching import Layer, choose
 from atoll.edgetpu.capacity import TILE_WORDS, WORD, need_of, reserved_words
 from atoll.edgetpu.chip import BEAGLE
-from atoll.edgetpu.narrow import activation_bytes, narrow_bytes
+from atoll.edgetpu.narrow import narrow_bytes
+from atoll.edgetpu.shapes import activation_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +35,8 @@ class OpMemory:
         onchip_bytes: The memory that they take while they are cached, in bytes: a row of weights
             fills a whole word, so this can be more than they have in the file.
         activation_bytes: Its computed inputs and outputs, in bytes.
+        passes: In how many parts its plane is worked off, each of which wants its parameters (a
+            prediction).
         narrow_bytes_per_tile: What a tile holds while it runs, other tensors that are still needed
             among it, in bytes (a prediction).
         spills: Whether that is more than a tile has, so that the operator needs several passes, or
@@ -46,6 +49,7 @@ class OpMemory:
     streamed_bytes: int
     onchip_bytes: int
     activation_bytes: int
+    passes: int
     narrow_bytes_per_tile: int
     spills: bool
 
@@ -160,6 +164,7 @@ def _plan(
             streamed_bytes=need.streamed_bytes + (0 if kept else need.cached_bytes),
             onchip_bytes=need.words * WORD if kept else 0,
             activation_bytes=activation_bytes(graph, graph.operators[index]),
+            passes=need.passes,
             narrow_bytes_per_tile=narrow,
             spills=narrow > BEAGLE.narrow_bytes,
         )

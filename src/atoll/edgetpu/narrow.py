@@ -9,12 +9,10 @@ this is what it would have needed otherwise.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from atoll.edgetpu.parameters import LANES
 from atoll.edgetpu.tiling import padded, plane_of, span, window
-from atoll.tflite.types import BY_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,34 +25,6 @@ _DENSE_BYTES = 512
 
 # Their result takes the place of what they read, where nothing else reads it.
 _IN_PLACE = ("QUANTIZE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "RELU", "RELU6", "RELU_N1_TO_1")
-
-
-def activation_bytes(graph: Subgraph, op: Operator) -> int:
-    """The bytes of an operator's computed inputs and outputs.
-
-    Args:
-        graph: The subgraph it is of.
-        op: The operator.
-
-    Returns:
-        Bytes; a tensor that is used twice counts once.
-    """
-    return sum(tensor_bytes(graph, t) for t in _computed(graph, op))
-
-
-def tensor_bytes(graph: Subgraph, index: int) -> int:
-    """The bytes of a tensor as TFLite stores it; 0 where its type has no fixed size.
-
-    Args:
-        graph: The subgraph it is of.
-        index: Its place there.
-
-    Returns:
-        Bytes.
-    """
-    tensor = graph.tensors[index]
-    row = BY_NAME.get(tensor.type)
-    return (math.prod(max(n, 0) for n in tensor.shape) * row.bits + 7) // 8 if row else 0
 
 
 def narrow_bytes(graph: Subgraph, mapped: Sequence[int]) -> list[int]:

@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from atoll.edgetpu.chip import BEAGLE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from atoll.tflite.graph import Operator, Subgraph, Tensor
 
-# The chip reads parameters in rows of 64 bytes; a block of weights has at most 64 output lanes.
+# The chip reads parameters in rows of 64 bytes.
 ROW = 64
-LANES = 64
-# A cell multiplies 4 input channels at a time, so a lane takes 4 bytes of a row of weights.
-GROUP = 4
+# A block of weights has a lane a cell at most; in a row of it, a lane has a byte for each of the
+# input channels that a cell multiplies at a time.
+LANES = BEAGLE.cells
+GROUP = BEAGLE.macs
 _SAME_PADDING = 0
 
 # Where a row of the table comes from.
@@ -162,13 +165,6 @@ def _up(size: int, step: int) -> int:
     return -(-size // step) * step
 
 
-def _tensor(graph: Subgraph, op: Operator, place: int) -> Tensor | None:
-    """An input of an operator; None where it is left out."""
-    if place >= len(op.inputs) or not 0 <= op.inputs[place] < len(graph.tensors):
-        return None
-    return graph.tensors[op.inputs[place]]
-
-
 def kernel_taps(op: Operator, image: Tensor | None, weights: Tensor) -> tuple[range, range]:
     """The rows and columns that are kept of a kernel.
 
@@ -205,7 +201,7 @@ def _taps(op: Operator, image: Tensor | None, weights: Tensor) -> int:
 
 
 def _convolution(graph: Subgraph, op: Operator) -> int:
-    image, weights, bias = (_tensor(graph, op, place) for place in range(3))
+    image, weights, bias = (graph.input_of(op, place) for place in range(3))
     if weights is None or len(weights.shape) != 4:
         return 0
     rows = _taps(op, image, weights) * -(-weights.shape[3] // GROUP)
@@ -213,7 +209,7 @@ def _convolution(graph: Subgraph, op: Operator) -> int:
 
 
 def _transposed_convolution(graph: Subgraph, op: Operator) -> int:
-    weights, bias = _tensor(graph, op, 1), _tensor(graph, op, 3)
+    weights, bias = graph.input_of(op, 1), graph.input_of(op, 3)
     if weights is None or len(weights.shape) != 4:
         return 0
     outputs, height, width, inputs = weights.shape
@@ -223,7 +219,7 @@ def _transposed_convolution(graph: Subgraph, op: Operator) -> int:
 
 
 def _dense(graph: Subgraph, op: Operator) -> int:
-    weights, bias = _tensor(graph, op, 1), _tensor(graph, op, 2)
+    weights, bias = graph.input_of(op, 1), graph.input_of(op, 2)
     if weights is None or len(weights.shape) != 2:
         return 0
     outputs, inputs = weights.shape
@@ -231,7 +227,7 @@ def _dense(graph: Subgraph, op: Operator) -> int:
 
 
 def _depthwise(graph: Subgraph, op: Operator) -> int:
-    image, weights, bias = (_tensor(graph, op, place) for place in range(3))
+    image, weights, bias = (graph.input_of(op, place) for place in range(3))
     if weights is None or len(weights.shape) != 4:
         return 0
     channels, heads, taps = weights.shape[3], heads_of(weights, bias), _taps(op, image, weights)
@@ -241,7 +237,7 @@ def _depthwise(graph: Subgraph, op: Operator) -> int:
 
 
 def _softmax(graph: Subgraph, op: Operator) -> int:
-    scores = _tensor(graph, op, 0)
+    scores = graph.input_of(op, 0)
     if scores is None or not scores.shape or _is_of_older_converter(graph):
         return 0
     classes = scores.shape[-1]
@@ -261,14 +257,14 @@ def _is_of_older_converter(graph: Subgraph) -> bool:
 
 def _constant_operand(graph: Subgraph, op: Operator) -> int:
     """A constant tensor that is added, multiplied...: its plain bytes. One number needs none."""
-    tensors = (_tensor(graph, op, place) for place in range(len(op.inputs)))
+    tensors = (graph.input_of(op, place) for place in range(len(op.inputs)))
     sizes = [t.data.size for t in tensors if t is not None and t.data is not None]
     return sum(_up(size, ROW) for size in sizes if size > 1)
 
 
 def _reshape(graph: Subgraph, op: Operator) -> int:
     """Pixels of channels that make no whole groups are gathered by a kernel of ones and zeros."""
-    image = _tensor(graph, op, 0)
+    image = graph.input_of(op, 0)
     if image is None or not op.outputs or not image.shape:
         return 0
     channels, elements = image.shape[-1], math.prod(image.shape)
@@ -310,7 +306,7 @@ def _channel_pieces(graph: Subgraph, op: Operator, tensors: list[int]) -> Iterat
 def _by_channel(graph: Subgraph, op: Operator) -> bool:
     """Whether an operator's whole, in or out, is wider in channels than its pieces."""
     if op.type == "SPLIT":
-        whole, pieces = _tensor(graph, op, 1), op.outputs
+        whole, pieces = graph.input_of(op, 1), op.outputs
     else:
         whole, pieces = graph.tensors[op.outputs[0]] if op.outputs else None, op.inputs
     channels = sum(graph.tensors[t].shape[-1] for t in pieces if t >= 0)
@@ -319,7 +315,7 @@ def _by_channel(graph: Subgraph, op: Operator) -> bool:
 
 def _lstm_sizes(graph: Subgraph, op: Operator) -> tuple[int, int, int]:
     """Steps, units and inputs of an LSTM; zeros where it is none."""
-    sequence, weights = _tensor(graph, op, 0), _tensor(graph, op, 1)
+    sequence, weights = graph.input_of(op, 0), graph.input_of(op, 1)
     if sequence is None or weights is None or len(sequence.shape) != 3 or len(weights.shape) != 2:
         return 0, 0, 0
     return sequence.shape[1], *weights.shape

@@ -20,6 +20,7 @@ from atoll.edgetpu.parameters import (
     parameter_bytes,
     takes_one_channel,
 )
+from atoll.edgetpu.tiling import padded, plane_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,6 @@ _INT8_OFFSET = 128
 _F32 = np.float32
 # Where each tile has so few output pixels, the taps are the inner loop (seen at 7 x 7, not at
 # 14 x 14).
-_TILES_ACROSS = 4
 _FEW_PIXELS = 49
 
 
@@ -109,11 +109,6 @@ def _scale(tensor: Tensor) -> float:
     return float(_quantized(tensor).scale[0])
 
 
-def _whole(channels: int) -> int:
-    """Channels, filled up to whole groups."""
-    return -(-channels // GROUP) * GROUP
-
-
 def _padded(block: bytes) -> bytes:
     return block + bytes(-len(block) % ROW)
 
@@ -122,12 +117,12 @@ def _dense_blocks(layer: _Layer, taps_inside: bool) -> bytes:
     """The blocks of a layer in which every output has a weight for every input."""
     outputs, taps, inputs = layer.weights.shape
     full = outputs > LANES
-    used = _whole(min(outputs, LANES))
+    used = padded(min(outputs, LANES))
     lanes = LANES if full else used if used <= GROUP else -(-used * GROUP // ROW) * ROW // GROUP
     blocks = -(-outputs // LANES)
     # Lanes up to the next whole group are filled as if they were outputs; those beyond stay 0.
-    filled = _whole(outputs)
-    weights = np.zeros((blocks * lanes, taps, _whole(inputs)), np.uint8)
+    filled = padded(outputs)
+    weights = np.zeros((blocks * lanes, taps, padded(inputs)), np.uint8)
     weights[:filled] = layer.zero_point
     weights[:outputs, :, :inputs] = layer.weights
     rows = weights.reshape(blocks, lanes, taps, -1, GROUP).transpose(
@@ -163,8 +158,7 @@ def _convolution(graph: Subgraph, op: Operator) -> bytes:
     layer = _layer(graph, op, axis=0)
     outputs, height, width, inputs = layer.weights.shape
     flat = layer.weights.reshape(outputs, height * width, inputs)
-    _, rows, columns, _ = graph.tensors[op.outputs[0]].shape
-    pixels = -(-rows // _TILES_ACROSS) * -(-columns // _TILES_ACROSS)
+    pixels = plane_of(graph.tensors[op.outputs[0]].shape).tile_pixels
     return _dense_blocks(_with_weights(layer, flat), pixels <= _FEW_PIXELS)
 
 
@@ -179,7 +173,7 @@ def _depthwise(graph: Subgraph, op: Operator) -> bytes:
     if takes_one_channel(graph.tensors[op.inputs[0]], len(weights)):
         return _dense_blocks(_with_weights(layer, weights[:, :, None]), taps_inside=False)
     channels, taps = weights.shape
-    filled = _whole(channels)
+    filled = padded(channels)
     columns = np.full((filled, taps), layer.zero_point, np.uint8)
     columns[:channels] = weights
     matrices = np.full((filled // GROUP, taps, GROUP, GROUP), layer.zero_point, np.uint8)
@@ -197,7 +191,7 @@ def _with_weights(layer: _Layer, weights: np.ndarray) -> _Layer:
 def _softmax(graph: Subgraph, op: Operator) -> bytes:
     scores = graph.tensors[op.inputs[0]]
     classes, scale = scores.shape[-1], _F32(_scale(scores))
-    beyond = np.arange(_whole(classes)) >= classes
+    beyond = np.arange(padded(classes)) >= classes
     table = np.zeros((3, len(beyond) // GROUP, ROW // 4), "<u4")
     # Lanes beyond the last class: -0.0, and the scale that makes all the rest of them vanish.
     table[:2, :, :GROUP] = np.where(beyond, 0x80000000, 0).reshape(-1, GROUP)

@@ -36,8 +36,11 @@ class Place(IntEnum):
     TAIL = 2
 
 
-_STATEFUL_TYPES = ("RESOURCE", "VARIANT")
-_STATEFUL_OPS = ("CALL", "CALL_ONCE", "IF", "WHILE", "STABLEHLO_COMPOSITE", "STABLEHLO_WHILE")
+STATE_TYPES = ("RESOURCE", "VARIANT")
+"""Types of tensors that stand for a state, which lives in one interpreter."""
+
+CALLING_OPS = ("CALL", "CALL_ONCE", "IF", "WHILE", "STABLEHLO_COMPOSITE", "STABLEHLO_WHILE")
+"""Operators whose options name other subgraphs of the file."""
 
 _BEHIND_CPU = Breach(
     SECOND_SUBGRAPH,
@@ -225,9 +228,9 @@ def _is_stateful(graph: Subgraph, op: Operator) -> bool:
     """Whether an operator's order matters beyond its inputs."""
     touched = [graph.tensors[t] for t in (*op.inputs, *op.outputs) if t >= 0]
     return (
-        op.type in _STATEFUL_OPS
+        op.type in CALLING_OPS
         or not op.outputs
-        or any(tensor.type in _STATEFUL_TYPES or tensor.is_variable for tensor in touched)
+        or any(tensor.type in STATE_TYPES or tensor.is_variable for tensor in touched)
     )
 
 

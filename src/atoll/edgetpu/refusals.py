@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from atoll.edgetpu.chip import BEAGLE
 from atoll.edgetpu.sources import Source, inferred, log, measured
 from atoll.edgetpu.versions import newest_version
 
@@ -103,7 +104,6 @@ CUSTOM_OPS = {
     "edgetpu-custom-op": measured("every compiled file"),
 }
 
-_CHIP_BYTES = 8 << 20
 # These go over an image piece by piece, so that the whole need not be there at once; a RESHAPE
 # moves nothing.
 _PIECEWISE = (
@@ -160,5 +160,5 @@ def _found(graph: Subgraph, op: Operator, verdict: Verdict) -> Iterator[tuple[Ki
             yield LONG_PADDING, f"{op.type} with INT64 paddings"
     if verdict.target == "tpu" and op.type not in _PIECEWISE:
         held = sum(math.prod(graph.tensors[t].shape) for t in {*graph.activations(op), *op.outputs})
-        if held > _CHIP_BYTES:
+        if held > BEAGLE.parameter_memory:
             yield LARGE_ACTIVATIONS, f"{op.type} with {held / 2**20:.1f} MiB"

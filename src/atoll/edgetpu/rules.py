@@ -226,9 +226,19 @@ _STATUS: dict[Constraint, str] = {
 
 _LEGALIZE = "Run: atoll legalize"
 
+QUANTIZE = "Convert it again with full-integer quantisation, activations in 8 bits"
+"""What to do about a model that does not compute in 8 bits."""
+
+# By the start of what an operator computes with instead of 8 bits; all else was not quantised.
+_FIX_OF_TYPE = {
+    "INT32": f"{_LEGALIZE}, which computes what follows from sizes alone",
+    "INT64": f"{_LEGALIZE}, which computes what follows from sizes alone",
+    "BOOL": "",
+    "STRING": "",
+}
+
 _FIX: dict[Constraint, str] = {
     must.constant_parameters: f"{_LEGALIZE}, which computes what does not depend on the input",
-    must.eight_bit: "Quantise the model to full integers: atoll quantize",
     must.few_averaged: f"{_LEGALIZE}, which averages in steps",
     must.leading_ones: f"{_LEGALIZE}, which writes it as RESHAPE",
     must.no_activation: f"{_LEGALIZE}, which makes the activation an operator of its own",
@@ -257,12 +267,14 @@ _REPLACED = """
 REPLACED = frozenset(_REPLACED.split())
 """Operators of no row that the legaliser can write with those of rows, at times."""
 
-# The float side of a model's edge: nothing has to be changed there. Google's compiler calls the
-# first "otherwise supported", and the second by its type.
+# Google's compiler calls the first "otherwise supported", and the second by its type.
 _EDGES = {
     "QUANTIZE": Breach(LIMITATION, "The CPU converts from float."),
     "DEQUANTIZE": Breach(UNSUPPORTED_TYPE, "The CPU converts to float."),
 }
+# At a model's edge, nothing has to be changed.
+_INPUT_FIX = f"None is needed; to give 8 bits instead: {_LEGALIZE.lower()[5:]} --input-type int8"
+_OUTPUT_FIX = f"None is needed; to take 8 bits instead: {_LEGALIZE.lower()[5:]} --output-type int8"
 
 _ROWS: dict[str, list[Rule]] = {}
 for _rule in RULES:
@@ -283,7 +295,7 @@ def breach(graph: Subgraph, op: Operator, min_runtime: int = NEWEST_RUNTIME) -> 
     types = TYPES if min_runtime >= _SIGNED_SINCE else (*TYPES, must.unsigned)
     wrong_type = _first(graph, op, types)
     if wrong_type is not None and op.type in _EDGES:
-        return _EDGES[op.type]
+        return _edge(graph, op)
     rows = _ROWS.get(op.type)
     if rows is None:
         return _no_row(graph, op)
@@ -306,6 +318,15 @@ def breach(graph: Subgraph, op: Operator, min_runtime: int = NEWEST_RUNTIME) -> 
             f"{_LEGALIZE}, which brings versions down where the meaning is the same",
         )
     return _first(graph, op, (*GENERAL, *row.constraints))
+
+
+def _edge(graph: Subgraph, op: Operator) -> Breach:
+    """What becomes of an operator on the float side, and how a model does without it."""
+    if any(t in graph.inputs for t in op.inputs):
+        return replace(_EDGES[op.type], fix=_INPUT_FIX)
+    if any(t in graph.outputs for t in op.outputs):
+        return replace(_EDGES[op.type], fix=_OUTPUT_FIX)
+    return _EDGES[op.type]
 
 
 def _no_row(graph: Subgraph, op: Operator) -> Breach:
@@ -336,6 +357,6 @@ def _first(graph: Subgraph, op: Operator, tests: tuple[Constraint, ...]) -> Brea
             return Breach(
                 _STATUS.get(test, LIMITATION),
                 f"{sentence} Received: {received}.",
-                _FIX.get(test, ""),
+                _FIX_OF_TYPE.get(received, QUANTIZE) if test is must.eight_bit else _FIX.get(test, ""),
             )
     return None

@@ -6,6 +6,7 @@ import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from atoll.edgetpu.partition import CALLING_OPS, STATE_TYPES
 from atoll.errors import CompilerError
 from atoll.tflite.edit import compact
 from atoll.tflite.graph import Model
@@ -15,11 +16,6 @@ if TYPE_CHECKING:
 
     from atoll.edgetpu.segments import Segment
     from atoll.tflite.graph import Subgraph, Tensor
-
-# What lives in one interpreter and cannot be handed to another.
-_STATE = ("RESOURCE", "VARIANT")
-# Operators whose options name other subgraphs of the file.
-_CALLING = ("CALL", "CALL_ONCE", "IF", "WHILE", "STABLEHLO_COMPOSITE", "STABLEHLO_WHILE")
 
 
 def segment_models(model: Model, segments: Sequence[Segment]) -> list[Model]:
@@ -57,7 +53,7 @@ def _check(graph: Subgraph, segments: Sequence[Segment]) -> None:
     for segment in segments:
         for index in segment.operators:
             op = graph.operators[index]
-            if op.type in _CALLING and len(segments) > 1:
+            if op.type in CALLING_OPS and len(segments) > 1:
                 raise CompilerError(
                     op.type,
                     "a model that is cut into segments must not call other subgraphs",
@@ -66,7 +62,7 @@ def _check(graph: Subgraph, segments: Sequence[Segment]) -> None:
                 )
         for tensor in (*segment.inputs, *segment.outputs):
             kind = graph.tensors[tensor]
-            if len(segments) > 1 and (kind.type in _STATE or kind.is_variable):
+            if len(segments) > 1 and (kind.type in STATE_TYPES or kind.is_variable):
                 raise CompilerError(
                     kind.name,
                     "segments hand on values, not state",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from atoll.edgetpu.capacity import TILE_WORDS, WORD, need_of, reserved_words
 from atoll.edgetpu.chip import BEAGLE
-from atoll.edgetpu.narrow import tensor_bytes
+from atoll.edgetpu.shapes import tensor_bytes
 from atoll.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # Halvings of the interval in which the best time lies: below the precision of a float.
 _HALVINGS = 64
+# No piece: what the caller hands over.
+_OUTSIDE = -1
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,7 @@ def _carried(graph: Subgraph, mapped: Sequence[int]) -> list[int]:
         made |= dict.fromkeys((t for t in op.outputs if t >= 0), place[index])
     steps = [0] * (len(mapped) + 2)
     for tensor, end in last.items():
-        size = tensor_bytes(graph, tensor)
+        size = tensor_bytes(graph.tensors[tensor])
         steps[made[tensor] + 1] += size
         steps[end + 1] -= size
     carried, total = [], 0
@@ -253,17 +255,17 @@ def _segments(graph: Subgraph, levels: Sequence[int], times: Sequence[float]) ->
     members: list[list[int]] = [[] for _ in range(count)]
     inputs: list[dict[int, None]] = [{} for _ in range(count)]
     outputs: list[dict[int, None]] = [{} for _ in range(count)]
-    made: dict[int, int] = {}
+    made = dict.fromkeys(graph.inputs, _OUTSIDE)
     for index, op in enumerate(graph.operators):
         piece = levels[index]
         members[piece].append(index)
         for tensor in graph.activations(op):
-            _hand_over(graph, tensor, piece, made, inputs, outputs)
+            _hand_over(tensor, made.get(tensor), piece, inputs, outputs)
         made |= dict.fromkeys((t for t in op.outputs if t >= 0), piece)
     for tensor in graph.outputs:
         # Constants and the model's own inputs may be its outputs.
         if not graph.tensors[tensor].is_constant:
-            _hand_over(graph, tensor, count - 1, made, inputs, outputs)
+            _hand_over(tensor, made.get(tensor), count - 1, inputs, outputs)
     for tensor in graph.inputs:
         # The first piece takes all that the model takes, whether or not anything reads it.
         if not any(tensor in taken for taken in inputs):
@@ -276,18 +278,15 @@ def _segments(graph: Subgraph, levels: Sequence[int], times: Sequence[float]) ->
 
 
 def _hand_over(
-    graph: Subgraph,
     tensor: int,
+    source: int | None,
     piece: int,
-    made: dict[int, int],
     inputs: list[dict[int, None]],
     outputs: list[dict[int, None]],
 ) -> None:
     """Notes that a piece needs a tensor, where it does not make it itself."""
-    source = made.get(tensor)
-    if source is None:
-        if tensor in graph.inputs:
-            inputs[piece][tensor] = None
-    elif source != piece:
-        inputs[piece][tensor] = None
+    if source is None or source == piece:
+        return
+    inputs[piece][tensor] = None
+    if source != _OUTSIDE:
         outputs[source][tensor] = None

@@ -7,20 +7,20 @@ whole on every tile, and what is computed of it is cut by output channels instea
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from atoll.edgetpu.chip import BEAGLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from atoll.tflite.graph import Operator, Subgraph
 
-GRID = 4
+GRID = math.isqrt(BEAGLE.tiles)
 """Tiles in a row, and rows of them."""
-
-CHANNEL_GROUP = 4
-"""Channels that are stored and multiplied together."""
 
 _WINDOWED = ("CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D")
 
@@ -64,21 +64,8 @@ def plane_of(shape: Sequence[int]) -> Plane:
 
 
 def padded(channels: int) -> int:
-    """Channels as they are stored: rounded up to the group of 4."""
-    return -(-channels // CHANNEL_GROUP) * CHANNEL_GROUP
-
-
-def tile_bytes(shape: Sequence[int]) -> int:
-    """What the tile that has most holds of a tensor of 8 bits, its neighbours' pixels not counted.
-
-    Args:
-        shape: The tensor's shape, of any rank.
-
-    Returns:
-        Bytes.
-    """
-    plane = plane_of(shape)
-    return plane.tile_pixels * padded(plane.channels)
+    """Channels as they are stored: rounded up to what a cell multiplies together."""
+    return -(-channels // BEAGLE.macs) * BEAGLE.macs
 
 
 def window(graph: Subgraph, op: Operator) -> tuple[int, int]:

@@ -304,6 +304,22 @@ class Draft:
         self.sweep(around)
         return [number for number in around if number in self.operators]
 
+    def going(self, change: Change) -> set[int]:
+        """The numbers of the operators that a change removes, and of those read by these alone."""
+        going = {*change.removed}
+        kept = {t for op in change.operators for t in op.inputs} | {*change.renamed.values()}
+        waiting = list(going)
+        while waiting:
+            for tensor in self.operators[waiting.pop()].inputs:
+                number = self.producer(tensor)
+                if number < 0 or number in going or tensor in kept or self.is_output(tensor):
+                    continue
+                outputs = self.operators[number].outputs
+                if len(outputs) == 1 and {*self.readers(tensor)} <= going:
+                    going.add(number)
+                    waiting.append(number)
+        return going
+
     def depth(self, number: int) -> int:
         """How many changes, one upon the other, an operator comes from; 0 for the model's own."""
         return len(self._place[number]) - 1

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from atoll.legalize.draft import Change, Draft
     from atoll.legalize.rewrite import Exactness, Rewrite
     from atoll.legalize.verify import Error, Verifier
+    from atoll.tflite.graph import Operator
 
 # How many changes may stand one upon the other: rows that undo each other end here.
 _DEEPEST = 12
@@ -146,9 +147,15 @@ class Engine:
         draft = self.draft
         if any({n, *self.origins.get(n, ())} & self._spared for n in change.removed):
             return False
-        return any(
-            breach(draft.graph, draft.operators[n], draft.min_runtime) for n in change.removed
-        ) and not any(breach(draft.graph, op, draft.min_runtime) for op in change.operators)
+        coming = self._refused(change.operators)
+        if not row.partial:
+            return not coming and self._refused(draft.operators[n] for n in change.removed) > 0
+        return coming < self._refused(draft.operators[n] for n in draft.going(change))
+
+    def _refused(self, operators: Iterable[Operator]) -> int:
+        """How many of some operators the chip does not take."""
+        draft = self.draft
+        return sum(breach(draft.graph, op, draft.min_runtime) is not None for op in operators)
 
     def _check(self, row: Rewrite, change: Change) -> tuple[str, Error | None]:
         """Why a change is not to be made, empty where it is; and what was measured."""

@@ -29,6 +29,8 @@ class Rewrite:
             that goes breaks a rule of the chip and none that comes does.
         inputs: How many inputs must be there, from the first: `apply` is not called for an
             operator with fewer, or with none of its outputs.
+        partial: Whether it is enough that fewer operators break a rule after it than before, those
+            that nobody reads any more taken along: other rows will take the rest.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Rewrite:
     exactness: Exactness
     always: bool = False
     inputs: int = 1
+    partial: bool = False
 
     @property
     def what(self) -> str:

@@ -238,15 +238,21 @@ _RULES: dict[str, Callable[[Draft, Operator], Any]] = {
     **dict.fromkeys(("PAD", "PADV2", "MIRROR_PAD"), _pad),
     **dict.fromkeys(("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"), _resize),
     **dict.fromkeys(
-        ("ADD", "DIV", "MAXIMUM", "MINIMUM", "MUL", "PRELU", "SQUARED_DIFFERENCE", "SUB"),
+        (
+            *("ADD", "ATAN2", "DIV", "EQUAL", "FLOOR_DIV", "FLOOR_MOD", "GREATER"),
+            *("GREATER_EQUAL", "LESS", "LESS_EQUAL", "LOGICAL_AND", "LOGICAL_OR", "MAXIMUM"),
+            *("MINIMUM", "MUL", "NOT_EQUAL", "POW", "PRELU", "SELECT", "SELECT_V2"),
+            *("SQUARED_DIFFERENCE", "SUB"),
+        ),
         _broadcast,
     ),
     **dict.fromkeys(
         (
-            *("ABS", "CAST", "DEQUANTIZE", "ELU", "EXP", "FAKE_QUANT", "GELU", "HARD_SWISH"),
+            *("ABS", "CAST", "CEIL", "COS", "CUMSUM", "DEQUANTIZE", "ELU", "EXP", "FAKE_QUANT"),
+            *("FLOOR", "GELU", "HARD_SWISH", "LOGICAL_NOT", "REVERSE_V2", "ROUND", "SIGN", "SIN"),
             *("L2_NORMALIZATION", "LEAKY_RELU", "LOG", "LOGISTIC", "LOG_SOFTMAX", "NEG"),
             *("QUANTIZE", "RELU", "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1", "RSQRT", "SOFTMAX"),
-            *("SQRT", "SQUARE", "TANH"),
+            *("SQRT", "SQUARE", "TANH", "ZEROS_LIKE"),
         ),
         _same,
     ),

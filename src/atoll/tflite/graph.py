@@ -129,6 +129,19 @@ class Subgraph:
         """The inputs of an operator that are computed, not constant."""
         return (t for t in op.inputs if t >= 0 and not self.tensors[t].is_constant)
 
+    def input_of(self, op: Operator, place: int) -> Tensor | None:
+        """An input of an operator; None where it is left out."""
+        return self._at(op.inputs, place)
+
+    def output_of(self, op: Operator, place: int = 0) -> Tensor | None:
+        """An output of an operator; None where there is none."""
+        return self._at(op.outputs, place)
+
+    def _at(self, places: list[int], place: int) -> Tensor | None:
+        if not 0 <= place < len(places) or not 0 <= places[place] < len(self.tensors):
+            return None
+        return self.tensors[places[place]]
+
 
 @dataclass
 class Model:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from atoll.edgetpu.chip import BEAGLE
 from atoll.edgetpu.latency.constants import value_of
-from atoll.edgetpu.latency.shapes import elements, filters, input_tensor, output_tensor, plane
+from atoll.edgetpu.shapes import elements, filters, plane
 from atoll.edgetpu.tiling import window
 
 if TYPE_CHECKING:
@@ -72,13 +72,13 @@ def _up(count: int, by: int) -> int:
 
 
 def _convolution(graph: Subgraph, op: Operator) -> Work:
-    outputs, height, width, inputs = filters(input_tensor(graph, op, 1))
-    return _convolved(plane(output_tensor(graph, op)), outputs, height * width, inputs)
+    outputs, height, width, inputs = filters(graph.input_of(op, 1))
+    return _convolved(plane(graph.output_of(op)), outputs, height * width, inputs)
 
 
 def _transposed_convolution(graph: Subgraph, op: Operator) -> Work:
-    outputs, height, width, inputs = filters(input_tensor(graph, op, 1))
-    return _convolved(plane(input_tensor(graph, op, 2)), outputs, height * width, inputs)
+    outputs, height, width, inputs = filters(graph.input_of(op, 1))
+    return _convolved(plane(graph.input_of(op, 2)), outputs, height * width, inputs)
 
 
 def _convolved(area: Plane, outputs: int, taps: int, inputs: int) -> Work:
@@ -94,14 +94,14 @@ def _convolved(area: Plane, outputs: int, taps: int, inputs: int) -> Work:
 
 
 def _depthwise(graph: Subgraph, op: Operator) -> Work:
-    _, height, width, _ = filters(input_tensor(graph, op, 1))
-    output = output_tensor(graph, op)
+    _, height, width, _ = filters(graph.input_of(op, 1))
+    output = graph.output_of(op)
     return _windowed(plane(output), height * width, elements(output) * height * width)
 
 
 def _pooling(graph: Subgraph, op: Operator) -> Work:
     taps = math.prod(window(graph, op))
-    return _windowed(plane(output_tensor(graph, op)), taps, 0)
+    return _windowed(plane(graph.output_of(op)), taps, 0)
 
 
 def _windowed(area: Plane, taps: int, macs: int) -> Work:
@@ -110,13 +110,13 @@ def _windowed(area: Plane, taps: int, macs: int) -> Work:
 
 
 def _reduction(graph: Subgraph, op: Operator) -> Work:
-    return _windowed(plane(input_tensor(graph, op, 0)), 1, 0)
+    return _windowed(plane(graph.input_of(op, 0)), 1, 0)
 
 
 def _dense(graph: Subgraph, op: Operator) -> Work:
-    weights = plane(input_tensor(graph, op, 1))
+    weights = plane(graph.input_of(op, 1))
     units, inputs = weights.width, weights.channels
-    rows = elements(output_tensor(graph, op)) // max(units, 1)
+    rows = elements(graph.output_of(op)) // max(units, 1)
     return Work(rows * units * inputs, rows * _dense_words(units, inputs), "cycles.dense")
 
 
@@ -127,23 +127,23 @@ def _dense_words(outputs: int, inputs: int) -> int:
 
 def _recurrent(graph: Subgraph, op: Operator) -> Work:
     """Every gate's two dense layers at every step, one after the other."""
-    steps = plane(input_tensor(graph, op, 0)).width
-    gates = [plane(input_tensor(graph, op, place)) for place in _GATE_WEIGHTS]
+    steps = plane(graph.input_of(op, 0)).width
+    gates = [plane(graph.input_of(op, place)) for place in _GATE_WEIGHTS]
     macs = steps * sum(gate.width * gate.channels for gate in gates)
     todo = steps * sum(_dense_words(gate.width, gate.channels) for gate in gates)
     return Work(macs, todo, "cycles.dense")
 
 
 def _elementwise(graph: Subgraph, op: Operator) -> Work:
-    return Work(0, _plane_words(plane(output_tensor(graph, op))), "cycles.word")
+    return Work(0, _plane_words(plane(graph.output_of(op))), "cycles.word")
 
 
 def _multiplied(graph: Subgraph, op: Operator) -> Work:
-    return _elementwise(graph, op)._replace(macs=elements(output_tensor(graph, op)))
+    return _elementwise(graph, op)._replace(macs=elements(graph.output_of(op)))
 
 
 def _split(graph: Subgraph, op: Operator) -> Work:
-    outputs = (plane(output_tensor(graph, op, place)) for place in range(len(op.outputs)))
+    outputs = (plane(graph.output_of(op, place)) for place in range(len(op.outputs)))
     return Work(0, sum(map(_plane_words, outputs)), "cycles.word")
 
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from atoll.edgetpu.latency.cycles import work
 from atoll.edgetpu.latency.host import host_work
 from atoll.edgetpu.latency.instructions import Instructions, instructions, total
-from atoll.edgetpu.latency.passes import spatial_passes
-from atoll.edgetpu.latency.shapes import data_bytes
+from atoll.edgetpu.shapes import tensor_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,8 +67,8 @@ def demand_of(graph: Subgraph, verdicts: Sequence[Verdict], memory: MemoryPlan) 
     Returns:
         The counts.
     """
-    passes = {plan.index: spatial_passes(plan.activation_bytes) for plan in memory.ops}
-    streamed = {plan.index: passes[plan.index] * plan.streamed_bytes for plan in memory.ops}
+    passes = {plan.index: plan.passes for plan in memory.ops}
+    streamed = {plan.index: plan.passes * plan.streamed_bytes for plan in memory.ops}
     ops: list[OpDemand] = []
     programs = [Instructions(0, 0, 0)]
     for verdict, op in zip(verdicts, graph.operators, strict=True):
@@ -106,6 +105,6 @@ def _crossings(graph: Subgraph, verdicts: Sequence[Verdict]) -> tuple[int, int]:
         made |= dict.fromkeys(op.outputs, part)
     fetched |= {tensor for tensor in graph.outputs if made.get(tensor, _HOST) != _HOST}
     return (
-        sum(data_bytes(graph.tensors[tensor]) for _, tensor in sent),
-        sum(data_bytes(graph.tensors[t]) for t in fetched if 0 <= t < len(graph.tensors)),
+        sum(tensor_bytes(graph.tensors[tensor]) for _, tensor in sent),
+        sum(tensor_bytes(graph.tensors[t]) for t in fetched if 0 <= t < len(graph.tensors)),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from atoll.edgetpu.latency.cycles import work
-from atoll.edgetpu.latency.shapes import elements, input_tensor, output_tensor
+from atoll.edgetpu.shapes import elements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,11 +48,11 @@ def host_work(graph: Subgraph, op: Operator) -> HostWork:
 
 def _moved(graph: Subgraph, op: Operator) -> int:
     """Elements of the larger side."""
-    return max(elements(input_tensor(graph, op, 0)), elements(output_tensor(graph, op)))
+    return max(elements(graph.input_of(op, 0)), elements(graph.output_of(op)))
 
 
 def _read(graph: Subgraph, op: Operator) -> int:
-    return sum(elements(input_tensor(graph, op, place)) for place in range(len(op.inputs)))
+    return sum(elements(graph.input_of(op, place)) for place in range(len(op.inputs)))
 
 
 def _multiplied(graph: Subgraph, op: Operator) -> int:

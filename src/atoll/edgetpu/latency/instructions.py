@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from atoll.edgetpu.latency.constants import value_of
 from atoll.edgetpu.latency.cycles import work
-from atoll.edgetpu.latency.shapes import output_tensor
 from atoll.edgetpu.tiling import GRID, plane_of, window
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def instructions(graph: Subgraph, op: Operator, passes: int) -> Instructions:
     """
     if work(graph, op).todo == 0:
         return Instructions(0, 0, 0)
-    output = output_tensor(graph, op)
+    output = graph.output_of(op)
     if output is None or window(graph, op) == (1, 1):
         return Instructions(0, 0, passes)
     plane = plane_of(output.shape)

@@ -60,7 +60,7 @@ def tile_as_concatenation(draft: Draft, number: int) -> Change | None:
     if tuple(n * m for n, m in zip(shape, repeats, strict=True)) != draft.tensor(output).shape:
         return None
     flat, targets = source_of(draft, source), targets_of(draft, output)
-    if flat < 0 or targets is None or draft.tensor(flat).is_constant:
+    if flat < 0 or draft.tensor(flat).is_constant:
         return None
     chain = Chain(draft, draft.tensor(output).name)
     made, sizes = flat, list(shape)
@@ -80,7 +80,7 @@ def _joined(draft: Draft, number: int, inputs: list[int], outer: int) -> Change 
     op = draft.operators[number]
     output = op.outputs[0]
     sources, targets = [source_of(draft, t) for t in inputs], targets_of(draft, output)
-    if min(sources) < 0 or targets is None or any(draft.tensor(t).is_constant for t in sources):
+    if min(sources) < 0 or any(draft.tensor(t).is_constant for t in sources):
         return None
     chain = Chain(draft, draft.tensor(output).name)
     rows = [
@@ -94,7 +94,9 @@ def _joined(draft: Draft, number: int, inputs: list[int], outer: int) -> Change 
 
 
 ROWS = (
-    Rewrite("pack", ("PACK",), pack_as_concatenation, "identical"),
-    Rewrite("concatenation-flat", ("CONCATENATION",), flat_concatenation, "identical"),
-    Rewrite("tile", ("TILE",), tile_as_concatenation, "identical", inputs=2),
+    Rewrite("pack", ("PACK",), pack_as_concatenation, "identical", partial=True),
+    Rewrite(
+        "concatenation-flat", ("CONCATENATION",), flat_concatenation, "identical", partial=True
+    ),
+    Rewrite("tile", ("TILE",), tile_as_concatenation, "identical", inputs=2, partial=True),
 )

@@ -134,7 +134,10 @@ def source_of(draft: Draft, tensor: int) -> int:
     Returns:
         The tensor itself where its own shape is taken, else the first behind it whose is; -1.
     """
+    size = math.prod(draft.tensor(tensor).shape)
     for _ in range(MOST_PIECES):
+        if math.prod(draft.tensor(tensor).shape) != size:
+            return -1
         if is_flat(draft.tensor(tensor).shape):
             return tensor
         number = draft.before(tensor, *RESHAPES)
@@ -144,7 +147,7 @@ def source_of(draft: Draft, tensor: int) -> int:
     return -1
 
 
-def targets_of(draft: Draft, tensor: int) -> tuple[list[int], list[int]] | None:
+def targets_of(draft: Draft, tensor: int) -> tuple[list[int], list[int]]:
     """Which tensors to compute in the place of one, with the same elements in the same order.
 
     Args:
@@ -152,22 +155,24 @@ def targets_of(draft: Draft, tensor: int) -> tuple[list[int], list[int]] | None:
         tensor: A computed tensor.
 
     Returns:
-        The tensor itself where the chip takes its shape, else what reshapes make of it; and the
-        numbers of those reshapes. None where another operator reads it as it is.
+        The tensor itself where the chip takes its shape, or another operator than a reshape reads
+        it, else what reshapes make of it; and the numbers of those reshapes.
     """
-    if is_flat(draft.tensor(tensor).shape):
-        return [tensor], []
-    readers = draft.readers(tensor)
-    if draft.is_output(tensor) or not readers:
-        return None
-    reshapes = [draft.operators[n] for n in readers]
-    if any(op.type not in RESHAPES or not op.outputs for op in reshapes):
-        return None
-    targets, between = [], list(readers)
-    for number in readers:
-        found = targets_of(draft, draft.operators[number].outputs[0])
-        if found is None:
-            return None
-        targets += found[0]
-        between += found[1]
+    size = math.prod(draft.tensor(tensor).shape)
+    targets, between, waiting = [], [], [tensor]
+    while waiting:
+        held = waiting.pop()
+        readers = draft.readers(held)
+        made = [t for n in readers for t in draft.operators[n].outputs]
+        if (
+            is_flat(draft.tensor(held).shape)
+            or draft.is_output(held)
+            or any(draft.operators[n].type not in RESHAPES for n in readers)
+            or any(math.prod(draft.tensor(t).shape) != size for t in made)
+            or len(made) != len(readers)
+        ):
+            targets.append(held)
+        else:
+            between += readers
+            waiting += made
     return targets, between

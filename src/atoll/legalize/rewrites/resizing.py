@@ -26,7 +26,7 @@ def tile_as_resize(draft: Draft, number: int) -> Change | None:
         return None
     times = repeats[repeated[0]]
     source, targets = source_of(draft, op.inputs[0]), targets_of(draft, op.outputs[0])
-    if times < 1 or source < 0 or targets is None or not draft.is_quantized(source):
+    if times < 1 or source < 0 or not draft.is_quantized(source):
         return None
     image = draft.tensor(source).shape
     inner = math.prod(shape[repeated[0] :])
@@ -85,7 +85,7 @@ def _nearest(chain: Chain, tensor: int, size: tuple[int, int], into: int | None 
 
 
 ROWS = (
-    Rewrite("tile-resize", ("TILE",), tile_as_resize, "identical", inputs=2),
+    Rewrite("tile-resize", ("TILE",), tile_as_resize, "identical", inputs=2, partial=True),
     Rewrite(
         "nearest-merged", ("RESIZE_NEAREST_NEIGHBOR",), merge_nearest, "identical", True, inputs=2
     ),

@@ -112,7 +112,7 @@ def _rearranged(
     if axes is None or not is_fixed(draft, op.inputs[0], op.outputs[0]):
         return None
     source, targets = source_of(draft, op.inputs[0]), targets_of(draft, op.outputs[0])
-    if source < 0 or targets is None:
+    if source < 0:
         return None
     sizes, order = merged(draft.tensor(op.inputs[0]).shape, axes)
     if len(sizes) < 2 or (largest_rank is not None and len(sizes) > largest_rank):
@@ -208,8 +208,12 @@ def _transposed(chain: Chain, tensor: int, sizes: Sequence[int], order: Sequence
 ROWS = (
     Rewrite("transpose-pair", ("TRANSPOSE",), cancel_transposes, "identical", True, inputs=2),
     Rewrite("transpose-ones", ("TRANSPOSE",), transpose_of_ones, "identical", True, inputs=2),
-    Rewrite("transpose-merged", ("TRANSPOSE",), merge_axes, "identical", inputs=2),
-    Rewrite("transpose-slices", ("TRANSPOSE",), transpose_by_slices, "identical", inputs=2),
-    Rewrite("transpose-steps", ("TRANSPOSE",), transpose_by_steps, "identical", inputs=2),
+    Rewrite("transpose-merged", ("TRANSPOSE",), merge_axes, "identical", inputs=2, partial=True),
+    Rewrite(
+        "transpose-slices", ("TRANSPOSE",), transpose_by_slices, "identical", inputs=2, partial=True
+    ),
+    Rewrite(
+        "transpose-steps", ("TRANSPOSE",), transpose_by_steps, "identical", inputs=2, partial=True
+    ),
     Rewrite("depth-to-space", ("DEPTH_TO_SPACE",), depth_to_space, "identical"),
 )

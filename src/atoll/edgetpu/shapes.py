@@ -9,23 +9,10 @@ from atoll.edgetpu.tiling import Plane, plane_of
 from atoll.tflite.types import BY_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from atoll.tflite.graph import Operator, Subgraph, Tensor
 
 # More elements than this come from damaged files; bounded, they stay exact as floats.
 _LARGEST = 1 << 48
-_BITS_OF_UNKNOWN = 8
-
-
-def input_tensor(graph: Subgraph, op: Operator, place: int) -> Tensor | None:
-    """An input of an operator; None where it is left out."""
-    return _tensor(graph, op.inputs, place)
-
-
-def output_tensor(graph: Subgraph, op: Operator, place: int = 0) -> Tensor | None:
-    """An output of an operator; None where it is left out."""
-    return _tensor(graph, op.outputs, place)
 
 
 def plane(tensor: Tensor | None) -> Plane:
@@ -46,14 +33,21 @@ def elements(tensor: Tensor | None) -> int:
     return 0 if tensor is None else min(math.prod(max(size, 0) for size in tensor.shape), _LARGEST)
 
 
-def data_bytes(tensor: Tensor) -> int:
-    """The bytes of a tensor's elements."""
-    known = BY_NAME.get(tensor.type)
-    bits = known.bits if known is not None and known.bits else _BITS_OF_UNKNOWN
-    return elements(tensor) * bits // 8
+def tensor_bytes(tensor: Tensor) -> int:
+    """The bytes of a tensor as TFLite stores it; 0 where its type has no fixed size."""
+    row = BY_NAME.get(tensor.type)
+    return 0 if row is None else (elements(tensor) * row.bits + 7) // 8
 
 
-def _tensor(graph: Subgraph, places: Sequence[int], place: int) -> Tensor | None:
-    if place >= len(places) or not 0 <= places[place] < len(graph.tensors):
-        return None
-    return graph.tensors[places[place]]
+def activation_bytes(graph: Subgraph, op: Operator) -> int:
+    """The bytes of an operator's computed inputs and outputs; one that is used twice counts once.
+
+    Args:
+        graph: The subgraph it is of.
+        op: The operator.
+
+    Returns:
+        Bytes.
+    """
+    computed = {*graph.activations(op), *(t for t in op.outputs if t >= 0)}
+    return sum(tensor_bytes(graph.tensors[t]) for t in computed)
