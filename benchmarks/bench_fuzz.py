@@ -20,6 +20,7 @@ SEED = int(os.environ.get("ATOLL_FUZZ_SEED", "2026"))
 BATCH = 500
 # One file in so many is taken through the slower parts too: the legaliser and the page.
 WHOLE = 5
+# Of the processor: the clock on the wall runs on while others have it.
 LONGEST_S = 2.0
 MEMORY = 4 << 30
 FAILURES = RESULTS.parent / "fuzz_failures"
@@ -35,7 +36,7 @@ def _batch(first: int) -> tuple[Counter, float, int]:
     for number in range(first, min(first + BATCH, FILES)):
         rng = random.Random(SEED * 1_000_003 + number)
         data = damage(rng.choice(files), rng)
-        start = time.perf_counter()
+        start = time.process_time()
         try:
             outcome = survey(data, whole=number % WHOLE == 0)
         except Exception as error:
@@ -43,7 +44,7 @@ def _batch(first: int) -> tuple[Counter, float, int]:
             FAILURES.mkdir(exist_ok=True)
             (FAILURES / f"{number}.tflite").write_bytes(data)
             (FAILURES / f"{number}.txt").write_text(traceback.format_exc())
-        spent = time.perf_counter() - start
+        spent = time.process_time() - start
         if spent > LONGEST_S:
             outcome = "hang"
             FAILURES.mkdir(exist_ok=True)
@@ -69,7 +70,7 @@ def main() -> None:
                 "files": files,
                 "seed": SEED,
                 "faults": faults,
-                "slowest_s": round(slowest, 3),
+                "slowest_cpu_s": round(slowest, 3),
                 "peak_memory_mb": memory // 1024,
                 "ms_a_file": round(1e3 * (time.perf_counter() - start) / files, 2),
                 "outcomes": "; ".join(f"{what} {n}" for what, n in sorted(outcomes.items())),

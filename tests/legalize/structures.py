@@ -60,6 +60,50 @@ def transposes_of_five_dimensions_that_cancel():
     return b.model(b.relu(y))
 
 
+@case("transpose-around")
+def layout_of_pytorch():
+    """Channels first around what is computed element by element, and joined."""
+    b, x = start((1, 6, 6, 4))
+    there, back = ints(b, 0, 3, 1, 2), ints(b, 0, 2, 3, 1)
+    y = b.op("TRANSPOSE", [x, there], [(1, 4, 6, 6)], version=2)[0]
+    slope = b.random_constant((4, 1, 1))
+    y = b.add(b.relu(y), b.op("TRANSPOSE", [b.relu(x), there], [(1, 4, 6, 6)], version=2)[0])
+    y = b.mul(y, slope)
+    y = b.concat([y, y], axis=1)
+    return b.model(b.relu(b.op("TRANSPOSE", [y, back], [(1, 6, 6, 8)], version=2)[0]))
+
+
+@case("flat-shape", "slice", "transpose-slices")
+def head_of_a_detector():
+    """Boxes in five dimensions, as YOLOv3 and its kin take them apart."""
+    b, x = start((1, 4, 4, 21))
+    y = b.reshape(x, (1, 4, 4, 3, 7))
+    y = b.op("TRANSPOSE", [y, ints(b, 0, 3, 1, 2, 4)], [(1, 3, 4, 4, 7)], version=4)[0]
+    y = b.logistic(y)
+    parts = []
+    for begin, size in ((0, 2), (2, 2), (4, 3)):
+        places = ints(b, 0, 0, 0, 0, begin), ints(b, 1, 3, 4, 4, size)
+        part = b.op("SLICE", [y, *places], [(1, 3, 4, 4, size)], option("Slice"), version=2)[0]
+        parts.append(b.reshape(part, (1, 48, size)))
+    return b.model(parts)
+
+
+@case("flat-shape")
+def softmax_in_five_dimensions():
+    b, x = start((1, 4, 4, 12))
+    y = b.softmax(b.reshape(x, (1, 4, 4, 3, 4)))
+    return b.model(b.relu(b.reshape(y, (1, 4, 4, 12))))
+
+
+@case("unpack")
+def unpack_of_five_dimensions():
+    b, x = start((1, 4, 4, 12))
+    y = b.reshape(x, (1, 4, 4, 4, 3))
+    options = option("Unpack", num=3, axis=4)
+    parts = b.op("UNPACK", [y], [(1, 4, 4, 4)] * 3, options, version=2)
+    return b.model([b.relu(part) for part in parts])
+
+
 @case("transpose-ones", runtime=12)
 def transpose_that_moves_a_one():
     b, x = start((1, 8, 1, 4))
@@ -383,7 +427,7 @@ def gather():
     return b.model(b.relu(y))
 
 
-@case("slice-masks")
+@case("slice")
 def slice_with_an_ellipsis():
     b, x = start((1, 6, 6, 7))
     options = option("StridedSlice", ellipsisMask=1, endMask=2)
@@ -391,7 +435,7 @@ def slice_with_an_ellipsis():
     return b.model(b.relu(b.op("STRIDED_SLICE", inputs, [(1, 6, 6, 4)], options, version=2)[0]))
 
 
-@case("slice-masks")
+@case("slice")
 def slice_with_a_new_axis():
     b, x = start((1, 6, 6, 7))
     options = option("StridedSlice", newAxisMask=1, shrinkAxisMask=4, endMask=8 + 16, beginMask=2)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from atoll.cli.console import short_name, wrapped
 from atoll.cli.limits import Limit, check_limits
 from atoll.cli.names import Clock, LinkName
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from atoll.edgetpu.latency.predict import Latency
     from atoll.edgetpu.memory import MemoryPlan
 
-_WIDTH = 96
 _MOST_NAMES = 3
 _MOST_BLOCKERS = 8
 # Less is printed as nothing.
@@ -87,7 +87,7 @@ def _lines(checkup: Checkup) -> list[str]:
     lines = [f"{checkup.path.name}: {_verdict(checkup)}", ""]
     lines += _outlook(checkup.analysis, checkup.link)
     for caveat in checkup.caveats:
-        lines += ["", *textwrap.wrap(caveat, _WIDTH)]
+        lines += ["", *wrapped(caveat)]
     if checkup.quantized is not None:
         lines += ["", f"In 8 bits, {_mapped(checkup.quantized)}:"]
         lines += _outlook(checkup.quantized, checkup.link)
@@ -98,7 +98,7 @@ def _lines(checkup: Checkup) -> list[str]:
     if rest := checkup.blockers[_MOST_BLOCKERS:]:
         names = ", ".join(f"{blocker.type} x{len(blocker.ops)}" for blocker in rest)
         text = f"And, gaining less: {names}. --json tells all of them."
-        lines += ["", *textwrap.wrap(text, _WIDTH)]
+        lines += ["", *wrapped(text)]
     if checkup.waiting:
         lines += ["", f"{checkup.waiting} more could run on the chip, and only wait for those."]
     if checkup.unblocked_ms is not None:
@@ -106,10 +106,10 @@ def _lines(checkup: Checkup) -> list[str]:
     if checkup.legalized is not None:
         ms = checkup.legalized.latency[checkup.link].ms
         after = "Then, after" if checkup.quantized else "After"
-        lines += [
+        lines += wrapped(
             f"{after} atoll legalize: {_mapped(checkup.legalized)}, {ms:.2f} ms a call (predicted; "
             "each change is checked when it is made)."
-        ]
+        )
     return lines
 
 
@@ -168,23 +168,21 @@ def _blocker(number: int, blocker: Blocker, checkup: Checkup) -> list[str]:
         gains = blocker.gain_ms >= _LITTLE_MS
         gain = [f"gains {blocker.gain_ms:.2f} ms" if gains else "gains nothing"]
         if blocker.ops_more:
-            gain += [f"{blocker.ops_more} more map"]
+            gain += [f"{blocker.ops_more} more {'maps' if blocker.ops_more == 1 else 'map'}"]
     lines = [f"{number}. {blocker.type}{count}: {', '.join(gain) or 'not weighed'}"]
     rows = {"Google says": blocker.status, "Why": blocker.reason, "Fix": blocker.fix or "unknown"}
     if blocker.legalize:
-        rows["Done by"] = f"atoll legalize {checkup.path.name} -o Y.tflite"
+        rows["Done by"] = f"atoll legalize {shlex.quote(str(checkup.path))} -o Y.tflite"
     if blocker.type != "FLOAT":
         rows["Where"] = _where(blocker, checkup)
     for head, text in rows.items():
         first = f"   {head + ':':<13}"
-        lines += textwrap.wrap(
-            text, _WIDTH, initial_indent=first, subsequent_indent=" " * len(first)
-        )
+        lines += wrapped(text, first, " " * len(first))
     return lines
 
 
 def _where(blocker: Blocker, checkup: Checkup) -> str:
     verdicts = checkup.analysis.verdicts
-    names = [f"{index} ({verdicts[index].name})" for index in blocker.ops[:_MOST_NAMES]]
+    names = [f"{index} ({short_name(verdicts[index].name)})" for index in blocker.ops[:_MOST_NAMES]]
     more = len(blocker.ops) - len(names)
     return "operator " + ", ".join(names) + (f" and {more} more" if more else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import textwrap
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,10 +14,41 @@ if TYPE_CHECKING:
 
     from rich.progress import TaskID
 
+_WIDTH = 96
+_LONGEST_NAME = 48
+
 
 def print_json(document: Any) -> None:
     """One JSON document on standard output."""
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
+
+
+def short_name(name: str) -> str:
+    """A tensor's name for a line of text, where it may be long.
+
+    The converter joins the names of what it merged with semicolons; of one name, the end says more
+    than its beginning.
+    """
+    first = name.partition(";")[0]
+    return first if len(first) <= _LONGEST_NAME else f"...{first[3 - _LONGEST_NAME :]}"
+
+
+def wrapped(text: str, indent: str = "", below: str = "") -> list[str]:
+    """A text in lines, with no word cut in two.
+
+    Args:
+        text: The text.
+        indent: What its first line begins with.
+        below: What the others begin with.
+    """
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=indent,
+        subsequent_indent=below,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 class Notes:

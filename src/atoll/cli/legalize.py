@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import textwrap
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from atoll.cli.console import short_name, wrapped
+
 if TYPE_CHECKING:
     from atoll.edgetpu.verdict import Verdict
     from atoll.legalize.compare import Comparison
-    from atoll.legalize.engine import Applied
+    from atoll.legalize.engine import Applied, Refused
     from atoll.legalize.job import Legalized
 
-_WIDTH = 96
 _MOST_NAMES = 3
 
 
@@ -96,8 +96,7 @@ def _lines(source: Path, output: Path, done: Legalized) -> list[str]:
         lines += _wrapped(f"{name} x{len(changes)}: {changes[0].what}{_error(changes)}", 2)
     if not done.changes:
         lines.append("  Nothing was changed.")
-    for refused in done.refused:
-        lines += _wrapped(f"not done: {refused.name} at {refused.where}: {refused.reason}", 2)
+    lines += _refused(done)
     lines += ["", *_left(done.after)]
     if done.comparison is not None:
         lines += _wrapped(_moved(done.comparison), 0)
@@ -114,6 +113,29 @@ def _error(changes: list[Applied]) -> str:
     return f" (measured: {mean:.2g} steps on average, {largest:g} at most)"
 
 
+def _refused(done: Legalized) -> list[str]:
+    """What would have helped and was not made, unless another change was made in its place."""
+    mended = {change.where for change in done.changes}
+    by_name: dict[str, list[Refused]] = {}
+    for refused in done.refused:
+        if refused.where not in mended:
+            by_name.setdefault(refused.name, []).append(refused)
+    lines = []
+    for name, alike in by_name.items():
+        lines += _wrapped(
+            f"not done: {name} x{len(alike)}: {alike[0].reason} "
+            f"At {_names([refused.where for refused in alike])}.",
+            2,
+        )
+    return lines
+
+
+def _names(names: list[str]) -> str:
+    """The first of some tensors' names."""
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(short_name(name) for name in names[:_MOST_NAMES]) + more
+
+
 def _left(verdicts: list[Verdict]) -> list[str]:
     """What is still on the CPU and why, alike ones together."""
     found: dict[tuple[str, str], list[str]] = {}
@@ -122,10 +144,7 @@ def _left(verdicts: list[Verdict]) -> list[str]:
             found.setdefault((verdict.type, verdict.reason), []).append(verdict.name)
     lines = ["On the CPU:"] if found else ["All operators run on the Edge TPU."]
     for (kind, reason), names in found.items():
-        more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-        lines += _wrapped(
-            f"{kind} x{len(names)}: {reason} At {', '.join(names[:_MOST_NAMES])}{more}.", 2
-        )
+        lines += _wrapped(f"{kind} x{len(names)}: {reason} At {_names(names)}.", 2)
     return [*lines, ""]
 
 
@@ -152,12 +171,7 @@ def _mapped(verdicts: list[Verdict]) -> str:
 
 
 def _wrapped(text: str, indent: int) -> list[str]:
-    return textwrap.wrap(
-        text,
-        _WIDTH,
-        initial_indent=" " * indent,
-        subsequent_indent=" " * (indent + 2 if indent else 0),
-    )
+    return wrapped(text, " " * indent, " " * (indent + 2 if indent else 0))
 
 
 def _document(source: Path, output: Path, done: Legalized) -> dict[str, Any]:

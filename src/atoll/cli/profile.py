@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from atoll.cli.console import short_name
 from atoll.cli.limits import Limit, check_limits
 from atoll.cli.names import Clock, LinkName
 from atoll.errors import UsageError
@@ -22,7 +23,6 @@ _WORDS = {
     "cpu": "operators on the CPU",
     "output": "fetching the output",
 }
-_LONGEST_NAME = 48
 
 
 def profile(
@@ -112,10 +112,11 @@ def _print(found: Profile, top: int) -> None:
     shown = min(top or len(latency.ops), len(latency.ops))
     if shown < len(latency.ops):
         typer.echo(f"... and {len(latency.ops) - shown} more: --top 0 shows all, in order.")
+    cached, streamed = format_size(memory.cached_bytes), format_size(memory.offchip_bytes)
+    where = f"{cached} cached on the chip and {streamed} sent again at every call"
     typer.echo(
-        f"\nParameters: {format_size(memory.parameter_bytes)}, of which "
-        f"{format_size(memory.cached_bytes)} are cached on the chip and "
-        f"{format_size(memory.offchip_bytes)} sent again at every call; "
+        f"\nParameters: {format_size(memory.parameter_bytes)}, "
+        f"{where if memory.offchip_bytes else 'all cached on the chip'}; "
         f"{format_size(memory.onchip_remaining_bytes)} of the cache are left."
     )
     if memory.offchip_bytes:
@@ -144,7 +145,7 @@ def _rows(found: Profile, top: int) -> list[tuple[str, ...]]:
             op.bound_by,
             f"{op.macs:,}",
             f"{op.cycles:,}",
-            _short(verdicts[op.index].name),
+            short_name(verdicts[op.index].name),
         )
         for op in ops
     ]
@@ -153,7 +154,3 @@ def _rows(found: Profile, top: int) -> list[tuple[str, ...]]:
 def _share(ms: float, total: float) -> str:
     return f"{ms / total:.0%}" if total > 0 else "0%"
 
-
-def _short(name: str) -> str:
-    """The end of a name: it says more than its beginning."""
-    return name if len(name) <= _LONGEST_NAME else f"...{name[3 - _LONGEST_NAME :]}"

@@ -13,7 +13,7 @@ from atoll.compiler.source import check_link, read_source
 from atoll.edgetpu.analysis import analyse
 from atoll.edgetpu.latency.predict import predict
 from atoll.edgetpu.memory import plan_memory
-from atoll.edgetpu.rules import NEWEST_RUNTIME
+from atoll.edgetpu.rules import LEGALIZE, NEWEST_RUNTIME, QUANTIZE
 from atoll.edgetpu.verdict import SECOND_SUBGRAPH, UNSUPPORTED_TYPE
 
 if TYPE_CHECKING:
@@ -133,6 +133,7 @@ def check_model(
     changed = in_theory(replace(source.model, subgraphs=[base.graph]), base.verdicts, min_runtime)
     legalized = None if changed is None else look(changed.main)
     blockers = weigh(base, legalized=legalized, min_runtime=min_runtime, link=link)
+    blockers = [_tried(blocker) for blocker in blockers]
     unblocked = _if_mapped(base, range(len(base.verdicts)), min_runtime, link)[0]
     if quantized is not None:
         blockers = [_quantisation(analysis, quantized, link), *blockers]
@@ -197,6 +198,16 @@ def weigh(
     return [*weighed, *found[most:]]
 
 
+def _tried(blocker: Blocker) -> Blocker:
+    """With the fix that is left now that it is known whether `atoll legalize` mends it."""
+    if blocker.legalize:
+        return blocker if blocker.fix.startswith(LEGALIZE) else replace(blocker, fix=LEGALIZE)
+    if blocker.fix.startswith(LEGALIZE):
+        _, _, other = blocker.fix.partition(", or ")
+        return replace(blocker, fix=other[:1].upper() + other[1:])
+    return blocker
+
+
 def _weight(blocker: Blocker) -> tuple[float, int]:
     """What to sort by: a gain that is nothing, or a loss, is told by how many operators map."""
     return -max(0.0, round(blocker.gain_ms or 0, 2)), -blocker.ops_more
@@ -232,7 +243,7 @@ def _quantisation(analysis: Analysis, quantized: Analysis, link: str) -> Blocker
         ops=improved,
         status=UNSUPPORTED_TYPE,
         reason="The model computes in float; the Edge TPU computes in 8 bits.",
-        fix="Quantise the model to full integers: atoll quantize",
+        fix=QUANTIZE,
         gain_ms=analysis.latency[link].ms - quantized.latency[link].ms,
         ops_more=_mapped(quantized.verdicts) - _mapped(analysis.verdicts),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from atoll.compiler.oplog import OperatorCount, parse_table
+from atoll.edgetpu.rules import QUANTIZE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,7 +161,7 @@ FAILURES = (
     ),
     Failure(
         "Model not quantized",
-        "Quantise the model to full integers: atoll quantize",
+        QUANTIZE,
         operator=False,
     ),
     Failure(

@@ -205,5 +205,7 @@ def _outputs(graph: Subgraph, op: Operator) -> int | None:
 def _weights(graph: Subgraph, op: Operator) -> Tensor | None:
     """The weights of an operator that has some, of the rank that it wants."""
     row = WEIGHTED.get(op.type)
-    weights = None if row is None else graph.input_of(op, row.weights)
+    if row is None:
+        return None
+    weights = graph.input_of(op, row.weights)
     return weights if weights is not None and len(weights.shape) == row.rank else None

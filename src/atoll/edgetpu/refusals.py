@@ -71,7 +71,7 @@ COMPUTED_SIZE = Kind(
     words="Attempting to use a delegate that only supports static-sized tensors with a graph that "
     "has dynamic-sized tensors",
     reason="Every size must be known before the model runs.",
-    fix="Fix the input's shape, then run: atoll legalize",
+    fix="Run: atoll legalize, which fixes the batch to 1; other sizes must be fixed before",
     source=inferred("tensorflow/tensorflow 2.6, lite/core/subgraph.cc, whose sentence it is"),
 )
 LONG_PADDING = Kind(

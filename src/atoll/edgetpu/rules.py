@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -224,38 +224,39 @@ _STATUS: dict[Constraint, str] = {
     must.three_dimensions: UNSUPPORTED_RANK,
 }
 
-_LEGALIZE = "Run: atoll legalize"
+LEGALIZE = "Run: atoll legalize"
+"""How a fix begins that the legaliser may make."""
 
 QUANTIZE = "Convert it again with full-integer quantisation, activations in 8 bits"
 """What to do about a model that does not compute in 8 bits."""
 
-# By the start of what an operator computes with instead of 8 bits; all else was not quantised.
+# By what an operator computes with instead of 8 bits; all else can be quantised.
 _FIX_OF_TYPE = {
-    "INT32": f"{_LEGALIZE}, which computes what follows from sizes alone",
-    "INT64": f"{_LEGALIZE}, which computes what follows from sizes alone",
+    "INT32": f"{LEGALIZE}, which computes what follows from sizes alone",
+    "INT64": f"{LEGALIZE}, which computes what follows from sizes alone",
     "BOOL": "",
     "STRING": "",
 }
 
 _FIX: dict[Constraint, str] = {
-    must.constant_parameters: f"{_LEGALIZE}, which computes what does not depend on the input",
-    must.few_averaged: f"{_LEGALIZE}, which averages in steps",
-    must.leading_ones: f"{_LEGALIZE}, which writes it as RESHAPE",
-    must.no_activation: f"{_LEGALIZE}, which makes the activation an operator of its own",
-    must.no_masked_axes: f"{_LEGALIZE}, which writes it without masks",
-    must.no_stride: f"{_LEGALIZE}, which writes it with other operators where it can",
-    must.one_alpha_a_channel: f"{_LEGALIZE}, or set shared_axes=[1, 2] in Keras' PReLU",
-    must.one_dimensional_output: f"{_LEGALIZE}, which writes it as a convolution of 1 x 1",
-    must.one_group: f"{_LEGALIZE}, which writes one convolution a group",
-    must.same_dilation: f"{_LEGALIZE}, or use one dilation rate for x and y",
-    must.small_enlargement: f"{_LEGALIZE}, or enlarge in steps of 2",
+    must.constant_parameters: f"{LEGALIZE}, which computes what does not depend on the input",
+    must.few_averaged: f"{LEGALIZE}, which averages in steps",
+    must.leading_ones: f"{LEGALIZE}, which writes it as RESHAPE",
+    must.no_activation: f"{LEGALIZE}, which makes the activation an operator of its own",
+    must.no_masked_axes: f"{LEGALIZE}, which writes it without masks",
+    must.no_stride: f"{LEGALIZE}, which writes it with other operators where it can",
+    must.one_alpha_a_channel: f"{LEGALIZE}, or set shared_axes=[1, 2] in Keras' PReLU",
+    must.one_dimensional_output: f"{LEGALIZE}, which writes it as a convolution of 1 x 1",
+    must.one_group: f"{LEGALIZE}, which writes one convolution a group",
+    must.same_dilation: f"{LEGALIZE}, or use one dilation rate for x and y",
+    must.small_enlargement: f"{LEGALIZE}, or enlarge in steps of 2",
     must.small_resized: "Use a smaller input, or fewer channels where it is enlarged",
     must.softmax_size: "Leave the softmax out, and take it on the CPU",
-    must.softmax_vector: f"{_LEGALIZE}, or compile for runtime 14",
+    must.softmax_vector: f"{LEGALIZE}, or compile for runtime 14",
     must.static_sizes: "Fix the input's shape before converting",
-    must.three_dimensions: f"{_LEGALIZE}, which fixes the batch to 1 and folds dimensions",
+    must.three_dimensions: f"{LEGALIZE}, which fixes the batch to 1 and folds dimensions",
     must.unsigned: f"Compile for runtime {_SIGNED_SINCE} or newer",
-    must.whole_fours_of_channels: f"{_LEGALIZE}, which averages channels by a convolution",
+    must.whole_fours_of_channels: f"{LEGALIZE}, which averages channels by a convolution",
 }
 
 _REPLACED = """
@@ -272,9 +273,9 @@ _EDGES = {
     "QUANTIZE": Breach(LIMITATION, "The CPU converts from float."),
     "DEQUANTIZE": Breach(UNSUPPORTED_TYPE, "The CPU converts to float."),
 }
-# At a model's edge, nothing has to be changed.
-_INPUT_FIX = f"None is needed; to give 8 bits instead: {_LEGALIZE.lower()[5:]} --input-type int8"
-_OUTPUT_FIX = f"None is needed; to take 8 bits instead: {_LEGALIZE.lower()[5:]} --output-type int8"
+# At a model's own edge they can be done without.
+_INPUT_FIX = "If the program can give 8 bits: atoll legalize --input-type int8"
+_OUTPUT_FIX = "If the program can take 8 bits: atoll legalize --output-type int8"
 
 _ROWS: dict[str, list[Rule]] = {}
 for _rule in RULES:
@@ -315,7 +316,7 @@ def breach(graph: Subgraph, op: Operator, min_runtime: int = NEWEST_RUNTIME) -> 
             UNSUPPORTED_VERSION,
             f"Google's compiler reads {op.type} up to version {newest}, and no file with a newer "
             f"one. Received: {op.version}.",
-            f"{_LEGALIZE}, which brings versions down where the meaning is the same",
+            f"{LEGALIZE}, which brings versions down where the meaning is the same",
         )
     return _first(graph, op, (*GENERAL, *row.constraints))
 
@@ -344,7 +345,7 @@ def _no_row(graph: Subgraph, op: Operator) -> Breach:
         if known is not None
         else f"Unknown: nobody has evidence that the Edge TPU runs {name}; treated as not mapped."
     )
-    fix = f"{_LEGALIZE}, which writes it with others where it can" if op.type in REPLACED else ""
+    fix = f"{LEGALIZE}, which writes it with others where it can" if op.type in REPLACED else ""
     return Breach(UNSUPPORTED_TYPE if strange else UNSUPPORTED, reason, fix)
 
 
@@ -354,9 +355,10 @@ def _first(graph: Subgraph, op: Operator, tests: tuple[Constraint, ...]) -> Brea
         received = test(graph, op)
         if received is not None:
             sentence = " ".join((test.__doc__ or "").split())
+            fix = _FIX.get(test, "")
+            if test is must.eight_bit:
+                fix = _FIX_OF_TYPE.get(received, QUANTIZE)
             return Breach(
-                _STATUS.get(test, LIMITATION),
-                f"{sentence} Received: {received}.",
-                _FIX_OF_TYPE.get(received, QUANTIZE) if test is must.eight_bit else _FIX.get(test, ""),
+                _STATUS.get(test, LIMITATION), f"{sentence} Received: {received}.", fix
             )
     return None

@@ -26,6 +26,7 @@ from atoll.legalize.rewrites import (
     slices,
     softmaxes,
     transposes,
+    turning,
     versions,
 )
 
@@ -67,6 +68,7 @@ _CONCERNS = (
     versions,
     shapes,
     transposes,
+    turning,
     islands,
     fused,
     dense,
