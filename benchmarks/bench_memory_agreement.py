@@ -82,10 +82,10 @@ def logs() -> Iterator[dict]:
         name = f"{begin} ({told['compiler']})"
         free, given = plan(model), plan(model, cache_bytes=round(there))
         for what, ours in (("", free), (", given its capacity", given)):
-            yield row("compiler_logs", name, f"used{what}", *used, ours.onchip_used_bytes)
+            yield row("compiler_logs", name, f"used{what}", *used, ours.onchip_memory_bytes)
             off = printed(told["offchip"])
             yield row("compiler_logs", name, f"off-chip{what}", *off, ours.offchip_bytes)
-        capacity = free.onchip_used_bytes + free.onchip_remaining_bytes
+        capacity = free.onchip_memory_bytes + free.onchip_remaining_bytes
         yield row("compiler_logs", name, "capacity", there, used[1] + remaining[1], capacity)
 
 
@@ -105,7 +105,7 @@ def swept() -> Iterator[dict]:
 
 def _swept(sweep: str, size: int, told: dict, model: Model) -> Iterator[dict]:
     ours = plan(model)
-    for what, value in (("onchip", ours.onchip_used_bytes), ("offchip", ours.offchip_bytes)):
+    for what, value in (("onchip", ours.onchip_memory_bytes), ("offchip", ours.offchip_bytes)):
         theirs = printed(told[f"{what}_MiB"] + "MiB")
         yield row(sweep, str(size), what, *theirs, value)
 

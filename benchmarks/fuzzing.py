@@ -4,6 +4,7 @@ Two kinds of damage: bytes of a file (what the reader must stand), and the graph
 (what every pass behind the reader must stand: a well-formed file with a senseless graph).
 """
 
+import contextlib
 import copy
 import dataclasses
 import random
@@ -11,9 +12,14 @@ import struct
 
 import numpy as np
 
-from atoll.edgetpu.analysis import analyse
+from atoll.compiler.advice import weigh
+from atoll.compiler.caveats import caveats
+from atoll.compiler.hypothetical import as_quantized
+from atoll.compiler.pipeline import cut_into
+from atoll.edgetpu.analysis import Analysis, analyse
+from atoll.edgetpu.rules import NEWEST_RUNTIME
 from atoll.edgetpu.simfile import compile_for_sim
-from atoll.errors import AtollError
+from atoll.errors import AtollError, UsageError
 from atoll.legalize.job import legalize
 from atoll.report.model_page import render
 from atoll.tflite.build import GraphBuilder
@@ -201,12 +207,18 @@ def _ends(model: Model, rng: random.Random) -> None:
         graph.tensors.append(Tensor("", "INT8", ()))
 
 
+def _cut(model: Model, analysis: Analysis) -> None:
+    with contextlib.suppress(UsageError):  # there may be less than two mapped operators
+        cut_into(model, analysis.verdicts, 2, NEWEST_RUNTIME)
+
+
 def survey(data: bytes, *, whole: bool = True) -> str:
     """Runs the whole front on a file.
 
     Args:
         data: The file's content.
-        whole: Whether the slower parts (the legaliser, the page) are run too.
+        whole: Whether the slower parts (the legaliser, what is weighed, segments, the page) are run
+            too.
 
     Returns:
         "ok", or the kind of error that said clearly what is wrong.
@@ -219,8 +231,11 @@ def survey(data: bytes, *, whole: bool = True) -> str:
         analysis = analyse(model.main)
         analyse(model.main, multiple_subgraphs=True, min_runtime=10)
         write_model(compile_for_sim(model))
+        caveats(model.main, analysis.verdicts)
         if whole:
             legalize(model, verify=False)
+            weigh(analyse(as_quantized(model.main)))
+            _cut(model, analysis)
             render("model", analysis, [])
     except AtollError as error:
         message = str(error)

@@ -140,10 +140,7 @@ def compiled_files() -> list[CompiledFile]:
     """Every compiled file at hand whose source is, too, and which says something."""
     files = []
     for path in sorted(SHARED.glob("models/*/*_edgetpu.tflite")):
-        source = path.with_name(path.name.replace("_edgetpu", "", 1))
-        source = (
-            source if source.exists() else Path(str(path).replace("_edgetpu.tflite", ".tflite"))
-        )
+        source = path.with_name(path.name.removesuffix("_edgetpu.tflite") + ".tflite")
         if not source.exists():
             continue
         asked = _demand(cut(read_model(source).main))

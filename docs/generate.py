@@ -32,6 +32,7 @@ DOCS = Path(__file__).resolve().parent
 # Beside the code, wherever this file is run from.
 _RESULTS = Path(inspect.getfile(rules)).resolve().parents[3] / "benchmarks" / "results"
 
+_MOST_KINDS = 4
 _MADE = "<!-- Made by docs/generate.py from the code: change it there. -->\n\n"
 _METAVARS = {Path: "PATH", str: "TEXT", int: "N", float: "X"}
 
@@ -94,8 +95,8 @@ left out has the status `{verdict.SECOND_SUBGRAPH}`.
   of which needs nothing that the CPU computes from itself.
 - With `-i` the operators that read the named tensors stay on the CPU, and so what is computed from
   them; with `-a` that is mapped as further parts (logs: google-coral/edgetpu#601 and #324).
-- With `-d` the last operators stay on the CPU, `-k` more at every try, as if the tensors between
-  had been named.
+- With `-d`, where a compile fails, the last operators stay on the CPU, as many as it takes in steps
+  of `-k`, as if the tensors between had been named.
 """
 
 _AGREEMENT = """# Agreement with Google's compiler
@@ -105,8 +106,9 @@ operator and where Atoll would, and the bytes of parameters. Made from
 `benchmarks/results/agreement.csv`, which `benchmarks/bench_agreement.py` writes; a test holds the
 file against what the code gives now.
 
-A row with nothing in its last two columns agrees in every figure. Memory is that of a model
-compiled alone. The sets are those of the runtime that the files were published for.
+Where the last columns are empty, both agree. Memory is that of a model compiled alone. The sets v10
+and v13 are google-coral's older and newer files; v16 is from the LibrEdgeTPU project, made with
+compiler 16.
 """
 
 
@@ -294,7 +296,7 @@ def rewrites() -> str:
     rows = (
         (
             f"`{row.name}`",
-            ", ".join(f"`{kind}`" for kind in row.ops) or "any",
+            _some(row.ops),
             row.what,
             row.exactness,
             "yes" if row.always else "where refused",
@@ -386,6 +388,12 @@ def latency_cycles() -> str:
 def _results(name: str) -> list[dict[str, str]]:
     with (_RESULTS / name).open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def _some(kinds: Sequence[str]) -> str:
+    """Operators by name, a few of many."""
+    shown = ", ".join(f"`{kind}`" for kind in kinds[:_MOST_KINDS])
+    return f"{shown} and {len(kinds) - _MOST_KINDS} more" if kinds[_MOST_KINDS:] else shown or "any"
 
 
 PAGES: dict[str, Callable[[], str]] = {

@@ -3,10 +3,13 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from cli_runner import atoll, refused
+from cli_runner import ATOLL, atoll, refused
 from PIL import Image
+
+FULL = Path("/dev/full")
 
 
 @pytest.mark.smoke
@@ -44,6 +47,20 @@ def test_wrong_usage_exits_with_2_and_no_traceback(words):
     process = atoll(*words)
     assert process.returncode == 2 or "Usage" in process.stdout
     assert "Traceback" not in process.stderr
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no device that is always full")
+def test_an_output_that_cannot_be_printed_is_one_line():
+    """A traceback, and the status 1 of a limit that was crossed, is what a full disk gave."""
+    with FULL.open("w") as full:
+        process = subprocess.run([ATOLL, "--help"], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert "standard output: the disk is full" in refused(process)
+
+
+def test_closed_streams_are_no_failure():
+    """A service starts programs so; Python has no stream there at all."""
+    process = subprocess.run(["bash", "-c", f"{ATOLL} --version >&- 2>&-"], check=False)
+    assert process.returncode == 0
 
 
 class TestClassify:

@@ -51,6 +51,18 @@ class TestCompile:
         one, two = ((tmp_path / at / "half_sim.tflite").read_bytes() for at in "ab")
         assert one == two
 
+    def test_v_is_the_version(self):
+        assert atoll("compile", "-v").stdout == atoll("--version").stdout
+
+    def test_the_way_to_check_is_told_only_where_it_would_say_the_same(self, folder, tmp_path):
+        """Of a cut that was asked for, `atoll check` knows nothing: it would say that all maps."""
+        words = ("half.tflite", "-o", tmp_path)
+        assert "or: atoll check half.tflite" in compiled(folder, *words).stdout
+        name = half_mapped().main.tensors[half_mapped().main.operators[0].outputs[0]].name
+        asked = compiled(folder, *words, "-i", name)
+        assert "half.log" in asked.stdout
+        assert "atoll check" not in asked.stdout
+
     def test_one_json_document_and_nothing_else_on_standard_output(self, folder, tmp_path):
         process = compiled(folder, "half.tflite", "streamed.tflite", "-o", tmp_path, "--json")
         assert process.returncode == 0, process.stderr
@@ -128,7 +140,7 @@ class TestCheck:
         first, rest = process.stdout.split("\n", 1)
         assert first == "half.tflite: 1 of 2 operators map, 1 stays on the CPU."
         assert "Predicted time of a call, not measured" in rest
-        assert "1. RESIZE_BILINEAR: gains " in rest
+        assert "1. RESIZE_BILINEAR: costs " in rest
         whole = atoll("check", folder / "streamed.tflite").stdout
         assert whole.startswith("streamed.tflite: maps fully: all 10 operators")
         assert "sent again at every call; if all fitted" in whole

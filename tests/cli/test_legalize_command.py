@@ -1,12 +1,16 @@
 """`atoll legalize`: the command as a person meets it."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from cli_runner import atoll, atoll_inside, refused
 
+from atoll.cli.legalize import _lines
 from atoll.edgetpu.partition import partition
+from atoll.legalize.engine import Refused
+from atoll.legalize.job import legalize
 from atoll.tflite.build import GraphBuilder
 from atoll.tflite.build_core import option
 from atoll.tflite.reader import read_model
@@ -41,6 +45,16 @@ def test_it_writes_the_new_model_and_says_what_moved(model, tmp_path):
     assert "8 random inputs" in process.stdout
     verdicts = partition(read_model(tmp_path / "y.tflite").main)
     assert [v.type for v in verdicts if v.target == "cpu"] == ["ARG_MAX"]
+
+
+def test_what_was_refused_is_told_once_and_not_where_another_change_was_made(model):
+    """Seventeen lines of three rows each said that nothing was done where all was done."""
+    done = legalize(read_model(model))
+    made = Refused("hard-gate", done.changes[-1].where, "It promises too much.")
+    left = [Refused("ramps", f"a{i};joined/with/what/else", "It is too far.") for i in range(5)]
+    text = "\n".join(_lines(model, model, replace(done, refused=[made, *left])))
+    assert "hard-gate" not in text
+    assert "not done: ramps x5: It is too far. At a0, a1, a2 and 2 more." in text
 
 
 def test_json_is_one_document(model, tmp_path):

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from google_stand_in import chain
 
-from atoll.compiler.advice import check_model
+from atoll.compiler.advice import check_model, weigh
 from atoll.compiler.hypothetical import as_mapped, as_quantized, computes_in_float
 from atoll.edgetpu.analysis import analyse
 from atoll.edgetpu.partition import partition
+from atoll.edgetpu.rules import NEWEST_RUNTIME
 from atoll.edgetpu.verdict import MAPPED, SECOND_SUBGRAPH
 from atoll.errors import CompilerError, UsageError
 from atoll.tflite.build import GraphBuilder
@@ -98,11 +99,43 @@ def test_a_float_model_is_told_what_quantisation_would_do(tmp_path):
     assert all(verdict.target == "cpu" for verdict in checkup.analysis.verdicts)
     first = checkup.blockers[0]
     assert (first.type, first.ops_more) == ("FLOAT", 1)
-    assert "atoll quantize" in first.fix
+    assert "full-integer quantisation" in first.fix
     # What it would be then is what the quantised model is.
     targets = [verdict.target for verdict in checkup.quantized.verdicts]
     assert targets == [verdict.target for verdict in partition(quantised.main)]
     assert {blocker.type for blocker in checkup.blockers[1:]} == {"RESIZE_BILINEAR", "EXP"}
+
+
+def test_weights_held_in_16_bits_do_not_stand_in_the_way_of_quantisation(tmp_path):
+    """Half of the float files that are passed around hold them so."""
+    plain = as_float(two_in_the_way())
+    graph = plain.main
+    tensors, operators = [*graph.tensors], []
+    for op in graph.operators:
+        if op.type == "CONV_2D":
+            weights = tensors[op.inputs[1]]
+            half = replace(weights, type="FLOAT16", data=weights.data.astype(np.float16))
+            tensors.append(half)
+            tensors[op.inputs[1]] = replace(weights, data=None, name=f"{op.inputs[1]}")
+            operators.append(Operator("DEQUANTIZE", [len(tensors) - 1], [op.inputs[1]]))
+        operators.append(op)
+    model = replace(plain, subgraphs=[replace(graph, tensors=tensors, operators=operators)])
+    small, whole = checked(tmp_path, model), checked(tmp_path, plain)
+    assert small.quantized.ops_tpu == whole.quantized.ops_tpu
+    assert [b.type for b in small.blockers] == [b.type for b in whole.blockers]
+    for blocker in small.blockers[1:]:
+        assert {operators[index].type for index in blocker.ops} == {blocker.type}
+
+
+def test_a_fix_that_does_nothing_here_is_not_advised(tmp_path):
+    """A person ran `atoll legalize` as told, and nothing was changed."""
+    b = GraphBuilder("int8", seed=1)
+    x = b.conv2d(b.input((1, 8, 8, 4)), 8, 1)
+    y = b.add_tensor(replace(b.tensors[x], name="y", shape=(4, 8, 8, 1)))
+    b.operators.append(Operator("BATCH_TO_SPACE_ND", [x], [y]))
+    checkup = checked(tmp_path, b.model(y))
+    assert "atoll legalize" in checkup.analysis.verdicts[-1].fix
+    assert [(blocker.legalize, blocker.fix) for blocker in checkup.blockers] == [(False, "")]
 
 
 def test_an_imagined_quantisation_has_the_real_ones_sizes(shared):
@@ -169,3 +202,20 @@ def test_a_long_model_is_checked_in_seconds(tmp_path):
     start = time.perf_counter()
     checked(tmp_path, b.model(x))
     assert time.perf_counter() - start < 30
+
+
+def test_gains_are_weighed_for_the_runtime_that_was_asked_for():
+    """Runtime 10 caches nothing: that it would is no gain of mending an operator."""
+    b = GraphBuilder("uint8", seed=2)
+    x = b.conv2d(b.input((1, 8, 8, 256)), 256, 3, activation="RELU")
+    y = b.add_tensor(replace(b.tensors[x], name="exp"))
+    b.operators.append(Operator("EXP", [x], [y]))
+    graph = b.model(y).main
+    gains = [
+        weigh(analyse(graph, min_runtime=runtime))[0].gain_ms for runtime in (10, NEWEST_RUNTIME)
+    ]
+    with_cache, without = (
+        analyse(graph, min_runtime=runtime).latency["usb3"].ms for runtime in (NEWEST_RUNTIME, 10)
+    )
+    assert without > with_cache + 0.5
+    assert gains[0] == pytest.approx(gains[1], abs=0.01)

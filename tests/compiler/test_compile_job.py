@@ -87,7 +87,7 @@ def test_models_that_share_the_cache_take_it_in_order(tmp_path):
     alone = {path: compile_model(path, tmp_path / "alone") for path in (big, other)}
     assert alone[big].sizes.offchip == alone[other].sizes.offchip == 0
     one, two = compile_models([big, other], tmp_path / "together", Request(backend="sim"))
-    assert one.sizes.onchip_used == alone[big].sizes.onchip_used
+    assert one.sizes.onchip_memory == alone[big].sizes.onchip_memory
     assert one.sizes.offchip == 0
     assert two.sizes.offchip > 0
     assert two.sizes.parameters == alone[other].sizes.parameters
@@ -118,7 +118,7 @@ def test_a_first_runtime_caches_nothing(tmp_path):
     """-m 10 is how the oldest devices are served: everything is streamed."""
     path = put(tmp_path / "m.tflite", chain(3, "uint8"))
     (done,) = compile_models([path], tmp_path, Request(backend="sim", min_runtime=10))
-    assert done.sizes.onchip_used == 0
+    assert done.sizes.onchip_memory == 0
     assert done.sizes.offchip == done.sizes.parameters > 0
 
 

@@ -94,7 +94,7 @@ def test_what_it_prints_is_read_back_as_what_it_did(compiled):
     for done, said in ((one, first), (two, second)):
         assert said.output == str(done.output)
         assert said.output_bytes == parse_size(format_size(done.output_bytes))
-        assert said.onchip_used_bytes == parse_size(format_size(done.sizes.onchip_used))
+        assert said.onchip_memory_bytes == parse_size(format_size(done.sizes.onchip_memory))
 
 
 def test_operations_are_shown_on_request(compiled):

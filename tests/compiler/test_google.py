@@ -87,7 +87,7 @@ def test_its_flags_reach_it_and_its_report_is_believed(folder, stand_in):
     assert done.output.read_bytes() == (folder / "made" / f"{OPS}.tflite").read_bytes()
     assert done.log.read_text() == "log\n"
     assert (done.backend, done.compiler_version, done.compile_ms) == ("google", VERSION, 1524)
-    assert done.sizes.onchip_used == done.sizes.parameters == round(4.21 * 2**20)
+    assert done.sizes.onchip_memory == done.sizes.parameters == round(4.21 * 2**20)
     assert (done.ops_total, done.ops_tpu, done.subgraphs) == (OPS, OPS, 1)
     assert set(done.latency) == {"usb3", "usb2", "pcie"}
 

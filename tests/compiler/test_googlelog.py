@@ -51,7 +51,7 @@ def test_a_published_report_is_read():
     assert result.compile_ms == 1524
     assert result.input_bytes == round(4.24 * 2**20)
     assert result.output_bytes == round(5.57 * 2**20)
-    assert result.onchip_used_bytes == round(4.21 * 2**20)
+    assert result.onchip_memory_bytes == round(4.21 * 2**20)
     assert result.onchip_remaining_bytes == round(3.29 * 2**20)
     assert result.offchip_bytes == 0
     assert (result.subgraphs, result.ops_total) == (1, 267)
@@ -123,7 +123,7 @@ def test_models_that_are_compiled_together_are_told_apart():
     one, two = parse_reports(TOGETHER)
     assert (one.input, two.input) == ("temp_models/1.tflite", "temp_models/2.tflite")
     assert (one.ops_total, two.ops_total) == (57, 6)
-    assert (one.onchip_used_bytes, two.onchip_used_bytes) == (round(2.27 * 2**20), 2 << 20)
+    assert (one.onchip_memory_bytes, two.onchip_memory_bytes) == (round(2.27 * 2**20), 2 << 20)
     assert one.compile_ms == two.compile_ms == 524
 
 

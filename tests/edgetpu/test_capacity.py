@@ -65,7 +65,7 @@ def test_networks_are_cached_as_printed(name, available, used, offchip):
         min_runtime=14,
         cache_bytes=None if available is None else int(available * 2**20),
     )
-    assert plan.onchip_used_bytes / 2**20 == pytest.approx(used, abs=0.006)
+    assert plan.onchip_memory_bytes / 2**20 == pytest.approx(used, abs=0.006)
     assert plan.offchip_bytes / 2**20 == pytest.approx(offchip, abs=0.012)
 
 

@@ -45,7 +45,7 @@ def mib(size):
 )
 def test_a_sweep_of_convolutions_is_cached_as_printed(filters, onchip, offchip):
     ours = plan(conv5(filters))
-    assert (mib(ours.onchip_used_bytes), mib(ours.offchip_bytes)) == (onchip, offchip)
+    assert (mib(ours.onchip_memory_bytes), mib(ours.offchip_bytes)) == (onchip, offchip)
 
 
 @pytest.mark.parametrize(
@@ -64,14 +64,14 @@ def test_a_sweep_of_dense_layers_is_cached_as_printed(neurons, layers, inputs, o
     7.87 MiB would hold it.
     """
     ours = plan(dense(neurons, layers, inputs))
-    assert (mib(ours.onchip_used_bytes), mib(ours.offchip_bytes)) == (onchip, offchip)
+    assert (mib(ours.onchip_memory_bytes), mib(ours.offchip_bytes)) == (onchip, offchip)
 
 
 def test_few_filters_take_more_memory_than_the_file_holds():
     """As the compiler prints for the only mapped convolution of YOLOv3-tiny: 3.00 KiB."""
     b = GraphBuilder("int8")
     ours = plan(b.model(b.conv2d(b.input((1, 416, 416, 3)), 16, 3)))
-    assert ours.onchip_used_bytes == 3 * 1024
+    assert ours.onchip_memory_bytes == 3 * 1024
     assert ours.cached_bytes == 768
 
 
@@ -81,7 +81,7 @@ def test_a_convolution_over_its_whole_plane_streams_though_there_is_room():
     x = b.conv2d(b.input((1, 7, 7, 96)), 576, 1, zero_bias=True)
     ours = plan(b.model(b.conv2d(x, 128, 7, 1, "VALID", zero_bias=True)))
     assert mib(ours.offchip_bytes) == 3.45
-    left = ours.onchip_used_bytes + ours.onchip_remaining_bytes
+    left = ours.onchip_memory_bytes + ours.onchip_remaining_bytes
     assert left == pytest.approx(1116 * 1024, rel=0.02)
 
 
@@ -105,7 +105,7 @@ def test_files_hold_what_is_planned(shared):
 def test_runtime_10_caches_nothing():
     model = conv5(64)
     ours = plan_memory(model.main, partition(model.main), min_runtime=10)
-    assert ours.onchip_used_bytes == ours.onchip_remaining_bytes == 0
+    assert ours.onchip_memory_bytes == ours.onchip_remaining_bytes == 0
     assert ours.offchip_bytes == ours.parameter_bytes > 0
     assert not any(op.cached for op in ours.ops)
 
@@ -113,10 +113,10 @@ def test_runtime_10_caches_nothing():
 def test_what_others_use_is_not_there():
     model = conv5(352)
     full = plan(model)
-    ours = plan(model, cache_bytes=full.onchip_used_bytes // 2)
-    assert 0 < ours.onchip_used_bytes <= full.onchip_used_bytes // 2
+    ours = plan(model, cache_bytes=full.onchip_memory_bytes // 2)
+    assert 0 < ours.onchip_memory_bytes <= full.onchip_memory_bytes // 2
     assert ours.offchip_bytes + ours.cached_bytes == ours.parameter_bytes
-    assert plan(model, cache_bytes=0).onchip_used_bytes == 0
+    assert plan(model, cache_bytes=0).onchip_memory_bytes == 0
     assert plan(model, cache_bytes=1 << 40) == full
 
 
@@ -129,7 +129,7 @@ def test_models_that_are_compiled_together_share_the_memory():
     assert first.onchip_remaining_bytes == second.onchip_remaining_bytes
     later, sooner = plan_together(pairs[::-1], min_runtime=14)
     assert later.offchip_bytes == 0 < sooner.offchip_bytes
-    used = first.onchip_used_bytes + second.onchip_used_bytes
+    used = first.onchip_memory_bytes + second.onchip_memory_bytes
     assert used + first.onchip_remaining_bytes <= BEAGLE.parameter_memory
 
 
@@ -146,5 +146,5 @@ def test_models_alone_and_together_are_cached_alike_where_all_fits(shared):
 def test_a_graph_without_parameters_has_an_empty_plan():
     b = GraphBuilder("int8")
     ours = plan(b.model(b.max_pool(b.input((1, 8, 8, 4)), 2)))
-    assert ours.parameter_bytes == ours.onchip_used_bytes == ours.offchip_bytes == 0
+    assert ours.parameter_bytes == ours.onchip_memory_bytes == ours.offchip_bytes == 0
     assert [op.cached for op in ours.ops] == [True]

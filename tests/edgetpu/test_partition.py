@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from litert_files import model_files
 
-from atoll.edgetpu.partition import Place, partition, place, stages, without_last
+from atoll.edgetpu.partition import partition, stages
 from atoll.edgetpu.simfile import EDGETPU_OP, SIM_OP, to_sim
 from atoll.edgetpu.verdict import MAPPED, SECOND_SUBGRAPH, UNSUPPORTED
 from atoll.errors import UsageError
@@ -105,7 +105,7 @@ def test_unsupported_operators_at_the_head_do_not_cut():
     """A model that starts with a CAST or a QUANTIZE from float is mapped behind it."""
     head = graph(("ELU", [0], [1]), ("RELU", [1], [2]), ("ELU", [2], [3]))
     assert [verdict.target for verdict in partition(head)] == ["cpu", "tpu", "cpu"]
-    assert place(head, [False, True, False]) == [Place.HEAD, Place.TPU, Place.TAIL]
+    assert stages(head, [False, True, False]) == [0, 0, 1]
 
 
 def test_every_verdict_says_what_and_why():
@@ -127,8 +127,8 @@ def test_operators_with_a_state_keep_their_order():
     )
     stateful.tensors[2].type = "RESOURCE"
     stateful.inputs = [0]
-    assert place(stateful, [True, False, False]) == [Place.TPU, Place.TAIL, Place.TAIL]
-    assert place(stateful, [False, False, False]) == [Place.HEAD] * 3
+    assert stages(stateful, [True, False, False]) == [0, 1, 1]
+    assert stages(stateful, [False, False, False]) == [0, 0, 0]
 
 
 @pytest.mark.parametrize("runtime", [9, 15])
@@ -184,7 +184,7 @@ def test_only_the_reader_of_a_named_tensor_stays_where_more_parts_may_be():
     line = graph(*(("RELU", [i], [i + 1]) for i in range(5)))
     verdicts = partition(line, intermediate_tensors=["t2", "t4"], multiple_subgraphs=True)
     assert [verdict.part for verdict in verdicts] == [0, 0, -1, 1, -1]
-    dropped = partition(line, stop=without_last(line, 2), multiple_subgraphs=True)
+    dropped = partition(line, stop=3, multiple_subgraphs=True)
     assert [verdict.part for verdict in dropped] == [0, 0, 0, -1, 1]
 
 
@@ -197,10 +197,9 @@ def test_a_misspelt_tensor_is_named_with_those_near_it():
 def test_the_last_operators_are_dropped_where_asked():
     """With -d and -k, Google's search for what compiles starts from the end."""
     line = graph(*(("RELU", [i], [i + 1]) for i in range(5)))
-    verdicts = partition(line, stop=without_last(line, 2))
+    verdicts = partition(line, stop=3)
     assert [verdict.target for verdict in verdicts] == ["tpu"] * 3 + ["cpu"] * 2
     assert verdicts[3].status == SECOND_SUBGRAPH
-    assert without_last(line, 99) == 0
     assert {verdict.target for verdict in partition(line, stop=0)} == {"cpu"}
 
 

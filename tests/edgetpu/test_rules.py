@@ -149,9 +149,9 @@ VECTOR = int8((1, 4))
     [
         ("ADD", [int8(IMAGE, type="INT16"), int8(IMAGE)], None, UNSUPPORTED_TYPE, "8 bits"),
         ("ADD", [int8(IMAGE), int8(IMAGE, quantization=None)], None, UNSUPPORTED_TYPE, "8 bits"),
-        ("ADD", [int8(IMAGE), int8((2, 8, 8, 4))], None, UNSUPPORTED_RANK, "three innermost"),
+        ("RELU", [int8(IMAGE), int8((2, 8, 8, 4))], None, UNSUPPORTED_RANK, "three innermost"),
         (
-            "ADD",
+            "RELU",
             [int8(IMAGE, shape_signature=(1, -1, 8, 4)), int8(IMAGE)],
             None,
             LIMITATION,
@@ -258,7 +258,7 @@ def test_each_limit_is_found_and_named(kind, tensors, options, status, words):
     ("kind", "tensors", "options"),
     [
         ("ADD", [int8(IMAGE), weights(1, 1, 1, 4), int8(IMAGE)], schema.AddOptionsT(**FUSED)),
-        ("ADD", [int8((1, 4), shape_signature=(-1, 4)), VECTOR], None),
+        ("RELU", [int8((1, 4), shape_signature=(-1, 4)), VECTOR], None),
         ("CONCATENATION", [int8(IMAGE), int8(IMAGE), int8((1, 8, 8, 8))], None),
         (
             "CONCATENATION",
@@ -289,6 +289,19 @@ def test_reasons_say_what_was_received():
         "Received: [1, 7, 7, 3]."
     )
     assert judged("ADD", [int8(IMAGE), int8(IMAGE, type="INT16")]).reason.endswith("INT16.")
+
+
+def test_a_damaged_list_of_sizes_does_not_fill_the_message():
+    """A constant of a million strides would be a line of megabytes."""
+    many = int32(*range(2, 10_000))
+    found = judged("STRIDED_SLICE", [int8(IMAGE), int32(0), int32(0), many, int8(IMAGE)])
+    assert found.reason.endswith(", ...].")
+    assert len(found.reason) < 200
+
+
+def test_an_operator_with_too_few_inputs_is_no_operator():
+    """The compiler runs the model first, and a sum of one tensor cannot be run."""
+    assert "inputs" in judged("ADD", [int8(IMAGE), int8(IMAGE)]).reason
 
 
 def test_a_dense_layer_with_a_scale_a_channel_maps():
@@ -340,7 +353,7 @@ def test_the_float_edges_of_a_model_are_no_fault_of_it():
     for kind, tensors in (("QUANTIZE", [real, int8(IMAGE)]), ("DEQUANTIZE", [int8(IMAGE), real])):
         found = judged(kind, tensors)
         assert "The CPU converts" in found.reason
-        assert found.fix == ""
+        assert found.fix.startswith("If the program can ")
 
 
 _TENSORS = st.builds(
@@ -377,3 +390,31 @@ def test_any_graph_gets_a_verdict(kind, tensors, data, runtime):
         options=data.draw(st.sampled_from([None, schema.PackOptionsT(axis=9)])),
     )
     breach(Subgraph("g", tensors, [op], [], []), op, runtime)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fix"),
+    [("FLOAT32", "full-integer quantisation"), ("INT16", "activations in 8 bits"),
+     ("INT32", "sizes alone"), ("BOOL", "")],
+)  # fmt: skip
+def test_a_fix_for_a_type_is_one_for_that_type(kind, fix):
+    """Sizes in 32-bit integers were to be quantised: there is nothing to quantise in them."""
+    tensors = [Tensor(name, kind, (1, 4)) for name in "ab"]
+    op = Operator("RESHAPE", [0], [1])
+    found = breach(Subgraph("", tensors, [op], [0], [1]), op)
+    assert found.reason.endswith(f"Received: {kind}.")
+    assert fix in found.fix
+    assert bool(fix) == bool(found.fix)
+
+
+def test_a_float_edge_is_told_how_to_do_without():
+    """Only at the model's own edge can its program give 8 bits instead, and only where it has 8."""
+    scale = Quantization(np.ones(1, np.float32), np.zeros(1, np.int64))
+    tensors = [Tensor("a", "FLOAT32", (4,)), Tensor("b", "INT8", (4,), quantization=scale)]
+    op = Operator("QUANTIZE", [0], [1])
+    assert "--input-type" in breach(Subgraph("", tensors, [op], [0], [1]), op).fix
+    assert not breach(Subgraph("", tensors, [op], [], [1]), op).fix
+    wide = [tensors[0], Tensor("b", "INT16", (4,), quantization=scale)]
+    assert not breach(Subgraph("", wide, [op], [0], [1]), op).fix
+    back = Operator("DEQUANTIZE", [1], [0])
+    assert "--output-type" in breach(Subgraph("", tensors, [back], [1], [0]), back).fix

@@ -73,7 +73,7 @@ def layout_of_pytorch():
     return b.model(b.relu(b.op("TRANSPOSE", [y, back], [(1, 6, 6, 8)], version=2)[0]))
 
 
-@case("flat-shape", "slice", "transpose-slices")
+@case("flat-shape", "slice", "transpose-merged")
 def head_of_a_detector():
     """Boxes in five dimensions, as YOLOv3 and its kin take them apart."""
     b, x = start((1, 4, 4, 21))

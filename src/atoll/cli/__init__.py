@@ -16,13 +16,15 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from atoll.cli.app import COMMANDS, make_app
 
+    # Python has none where the shell closed them (>&-).
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     named = sys.argv[1:2]
     try:
         try:
             make_app(named if set(named) & COMMANDS.keys() else COMMANDS)(prog_name="atoll")
         finally:
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            sys.stdout.flush()
     except AtollError as error:
         sys.stderr.write(f"atoll: {error}\n")
         sys.exit(2)

@@ -48,7 +48,8 @@ def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
     return app
 
 
-def _print_version(wanted: bool) -> None:
+def print_version(wanted: bool) -> None:
+    """Prints the version and ends the command, where that is asked for."""
     if wanted:
         typer.echo(f"atoll {__version__}")
         raise typer.Exit
@@ -57,9 +58,7 @@ def _print_version(wanted: bool) -> None:
 def _root(
     version: Annotated[
         bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version."
-        ),
+        typer.Option("--version", callback=print_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
     """The open toolchain for the Coral Edge TPU: photos in, a measured model out."""

@@ -79,8 +79,8 @@ def check(
         print_json(check_document(checkup))
     else:
         typer.echo("\n".join(_lines(checkup)))
-    on_cpu = sum(verdict.target == "cpu" for verdict in checkup.analysis.verdicts)
-    check_limits(fail_on or (), [(model, on_cpu, checkup.analysis.memory.offchip_bytes)])
+    analysis = checkup.analysis
+    check_limits(fail_on or (), [(model, analysis.ops_cpu, analysis.memory.offchip_bytes)])
 
 
 def _lines(checkup: Checkup) -> list[str]:
@@ -114,22 +114,19 @@ def _lines(checkup: Checkup) -> list[str]:
 
 
 def _verdict(checkup: Checkup) -> str:
-    verdicts = checkup.analysis.verdicts
-    on_cpu = sum(verdict.target == "cpu" for verdict in verdicts)
-    if not verdicts:
+    total, on_cpu = checkup.analysis.ops_total, checkup.analysis.ops_cpu
+    if not total:
         return "it has no operators."
     if not on_cpu:
-        return f"maps fully: all {len(verdicts)} operators run on the Edge TPU."
-    if on_cpu == len(verdicts):
+        return f"maps fully: all {total} operators run on the Edge TPU."
+    if on_cpu == total:
         what = "it computes in float. Quantise it first" if checkup.quantized else "see below"
         return f"nothing maps, so all of it runs on the CPU: {what}."
     return f"{_mapped(checkup.analysis)}, {on_cpu} {'stays' if on_cpu == 1 else 'stay'} on the CPU."
 
 
 def _mapped(analysis: Analysis) -> str:
-    total = len(analysis.verdicts)
-    on_tpu = sum(verdict.target == "tpu" for verdict in analysis.verdicts)
-    return f"{on_tpu} of {total} operators map"
+    return f"{analysis.ops_tpu} of {analysis.ops_total} operators map"
 
 
 def _outlook(analysis: Analysis, chosen: str) -> list[str]:
@@ -162,23 +159,32 @@ def _memory(memory: MemoryPlan, latency: Latency) -> str:
 
 
 def _blocker(number: int, blocker: Blocker, checkup: Checkup) -> list[str]:
+    from atoll.edgetpu.rules import LEGALIZE
+
     count = f" x{len(blocker.ops)}" if len(blocker.ops) > 1 else ""
     gain = []
     if blocker.gain_ms is not None:
-        gains = blocker.gain_ms >= _LITTLE_MS
-        gain = [f"gains {blocker.gain_ms:.2f} ms" if gains else "gains nothing"]
-        if blocker.ops_more:
+        gain = [_gain(blocker.gain_ms)]
+        if blocker.ops_more > 0:
             gain += [f"{blocker.ops_more} more {'maps' if blocker.ops_more == 1 else 'map'}"]
     lines = [f"{number}. {blocker.type}{count}: {', '.join(gain) or 'not weighed'}"]
-    rows = {"Google says": blocker.status, "Why": blocker.reason, "Fix": blocker.fix or "unknown"}
+    fix = blocker.fix or "unknown"
     if blocker.legalize:
-        rows["Done by"] = f"atoll legalize {shlex.quote(str(checkup.path))} -o Y.tflite"
+        command = f"atoll legalize {shlex.quote(str(checkup.path))} -o Y.tflite"
+        fix = fix.replace(LEGALIZE, command)
+    rows = {"Google says": blocker.status, "Why": blocker.reason, "Fix": fix}
     if blocker.type != "FLOAT":
         rows["Where"] = _where(blocker, checkup)
     for head, text in rows.items():
         first = f"   {head + ':':<13}"
         lines += wrapped(text, first, " " * len(first))
     return lines
+
+
+def _gain(ms: float) -> str:
+    if abs(ms) < _LITTLE_MS:
+        return "gains nothing"
+    return f"gains {ms:.2f} ms" if ms > 0 else f"costs {-ms:.2f} ms"
 
 
 def _where(blocker: Blocker, checkup: Checkup) -> str:

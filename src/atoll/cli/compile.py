@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from atoll.cli.app import print_version
 from atoll.cli.limits import Limit, check_limits
 from atoll.errors import UsageError
 
@@ -92,6 +93,10 @@ def compile_(
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", "-v", callback=print_version, is_eager=True,
+                           help="Print the version.")
     ] = False,
 ) -> None:  # fmt: skip
     """Compile models for the Edge TPU, with edgetpu_compiler's own flags.

@@ -166,8 +166,9 @@ def _moved(found: Comparison) -> str:
 
 
 def _mapped(verdicts: list[Verdict]) -> str:
-    mapped = sum(verdict.target == "tpu" for verdict in verdicts)
-    return f"{mapped} of {len(verdicts)} operators map"
+    from atoll.edgetpu.verdict import count_mapped
+
+    return f"{count_mapped(verdicts)} of {len(verdicts)} operators map"
 
 
 def _wrapped(text: str, indent: int) -> list[str]:
@@ -194,7 +195,9 @@ def _document(source: Path, output: Path, done: Legalized) -> dict[str, Any]:
 
 
 def _counts(verdicts: list[Verdict]) -> dict[str, int]:
-    mapped = sum(verdict.target == "tpu" for verdict in verdicts)
+    from atoll.edgetpu.verdict import count_mapped
+
+    mapped = count_mapped(verdicts)
     return {
         "ops_total": len(verdicts),
         "ops_tpu": mapped,

@@ -15,15 +15,6 @@ from atoll.errors import UsageError
 if TYPE_CHECKING:
     from atoll.compiler.profiling import Profile
 
-_WORDS = {
-    "call": "fixed cost of a call",
-    "input": "sending the input",
-    "compute": "computing",
-    "streaming": "streaming parameters",
-    "cpu": "operators on the CPU",
-    "output": "fetching the output",
-}
-
 
 def profile(
     model: Annotated[
@@ -79,20 +70,21 @@ def profile(
         from atoll.compiler.summary import blocker_document
         from atoll.report.model_page import write_model_page
 
-        blockers = weigh(found.analysis, min_runtime=min_runtime_version, link=link.value)
+        blockers = weigh(found.analysis, link=link.value)
         documents = [blocker_document(blocker) for blocker in blockers]
         write_model_page(model.name, found.analysis, documents, html, link=link.value)
     if as_json:
         print_json(profile_document(found))
     else:
         _print(found, top)
-    on_cpu = sum(verdict.target == "cpu" for verdict in found.analysis.verdicts)
-    check_limits(fail_on or (), [(model, on_cpu, found.analysis.memory.offchip_bytes)])
+    analysis = found.analysis
+    check_limits(fail_on or (), [(model, analysis.ops_cpu, analysis.memory.offchip_bytes)])
 
 
 def _print(found: Profile, top: int) -> None:
     from atoll.cli.console import print_table
     from atoll.compiler.text import format_size
+    from atoll.edgetpu.latency.predict import SPENDING
 
     latency, memory = found.latency, found.analysis.memory
     typer.echo(
@@ -100,7 +92,7 @@ def _print(found: Profile, top: int) -> None:
         f"{latency.clock} clock ({latency.low_ms:.2f} to {latency.high_ms:.2f}): predicted, not "
         "measured.\n"
     )
-    spent = [(_WORDS[kind], ms) for kind, ms in found.breakdown.items() if ms > 0]
+    spent = [(SPENDING[kind], ms) for kind, ms in latency.breakdown.items() if ms > 0]
     print_table(
         ("what", "ms", "share"),
         [(words, f"{ms:.3f}", _share(ms, latency.ms)) for words, ms in spent],
@@ -153,4 +145,3 @@ def _rows(found: Profile, top: int) -> list[tuple[str, ...]]:
 
 def _share(ms: float, total: float) -> str:
     return f"{ms / total:.0%}" if total > 0 else "0%"
-

@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from atoll.compiler.caveats import caveats
-from atoll.compiler.hypothetical import as_mapped, as_quantized, computes_in_float
+from atoll.compiler.hypothetical import as_mapped, as_quantized, computes_in_float, widened
 from atoll.compiler.legalizing import in_theory
-from atoll.compiler.source import check_link, read_source
+from atoll.compiler.source import read_source
 from atoll.edgetpu.analysis import analyse
+from atoll.edgetpu.latency.links import check_link
 from atoll.edgetpu.latency.predict import predict
 from atoll.edgetpu.memory import plan_memory
 from atoll.edgetpu.rules import LEGALIZE, NEWEST_RUNTIME, QUANTIZE
-from atoll.edgetpu.verdict import SECOND_SUBGRAPH, UNSUPPORTED_TYPE
+from atoll.edgetpu.verdict import SECOND_SUBGRAPH, UNSUPPORTED_TYPE, count_mapped
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -132,11 +133,14 @@ def check_model(
     base = analysis if quantized is None else quantized
     changed = in_theory(replace(source.model, subgraphs=[base.graph]), base.verdicts, min_runtime)
     legalized = None if changed is None else look(changed.main)
-    blockers = weigh(base, legalized=legalized, min_runtime=min_runtime, link=link)
+    blockers = weigh(base, legalized=legalized, link=link)
     blockers = [_tried(blocker) for blocker in blockers]
-    unblocked = _if_mapped(base, range(len(base.verdicts)), min_runtime, link)[0]
+    unblocked = _if_mapped(base, range(len(base.verdicts)), link)[0]
     if quantized is not None:
-        blockers = [_quantisation(analysis, quantized, link), *blockers]
+        dropped = widened(graph)
+        kept = [i for i in range(len(graph.operators)) if i not in dropped]
+        blockers = [replace(one, ops=tuple(kept[i] for i in one.ops)) for one in blockers]
+        blockers = [_quantisation(analysis, quantized, kept, link), *blockers]
     waiting = [v for v in base.verdicts if v.status == SECOND_SUBGRAPH]
     return Checkup(
         path=path,
@@ -154,18 +158,13 @@ def check_model(
 
 
 def weigh(
-    base: Analysis,
-    *,
-    legalized: Analysis | None = None,
-    min_runtime: int = NEWEST_RUNTIME,
-    link: str = "usb3",
+    base: Analysis, *, legalized: Analysis | None = None, link: str = "usb3"
 ) -> list[Blocker]:
     """What stands in the way of a model, the one whose mending gains most first.
 
     Args:
         base: What would become of it.
         legalized: The same after `atoll legalize`; None where that changes nothing.
-        min_runtime: The oldest runtime version that must run it, 10 to 14.
         link: How the chip is connected: a row of `LINKS`.
 
     Returns:
@@ -193,7 +192,7 @@ def weigh(
     found.sort(key=lambda blocker: -len(blocker.ops))
     most = _MOST_LOOKS // max(1, len(base.verdicts))
     most = min(_MOST_WEIGHED, max(_FEWEST_WEIGHED, most))
-    weighed = [_weighed(blocker, base, min_runtime, link) for blocker in found[:most]]
+    weighed = [_weighed(blocker, base, link) for blocker in found[:most]]
     weighed.sort(key=_weight)
     return [*weighed, *found[most:]]
 
@@ -213,30 +212,30 @@ def _weight(blocker: Blocker) -> tuple[float, int]:
     return -max(0.0, round(blocker.gain_ms or 0, 2)), -blocker.ops_more
 
 
-def _weighed(blocker: Blocker, base: Analysis, min_runtime: int, link: str) -> Blocker:
-    latency, verdicts = _if_mapped(base, blocker.ops, min_runtime, link)
+def _weighed(blocker: Blocker, base: Analysis, link: str) -> Blocker:
+    latency, verdicts = _if_mapped(base, blocker.ops, link)
     return replace(
         blocker,
         gain_ms=base.latency[link].ms - latency.ms,
-        ops_more=_mapped(verdicts) - _mapped(base.verdicts),
+        ops_more=count_mapped(verdicts) - base.ops_tpu,
     )
 
 
-def _if_mapped(
-    base: Analysis, helped: Collection[int], min_runtime: int, link: str
-) -> tuple[Latency, list[Verdict]]:
+def _if_mapped(base: Analysis, helped: Collection[int], link: str) -> tuple[Latency, list[Verdict]]:
     verdicts = as_mapped(base.graph, base.verdicts, helped)
-    memory = plan_memory(base.graph, verdicts, min_runtime=min_runtime)
+    memory = plan_memory(base.graph, verdicts, min_runtime=base.min_runtime)
     clock = base.latency[link].clock
     return predict(base.graph, verdicts, memory, link=link, clock=clock), verdicts
 
 
-def _quantisation(analysis: Analysis, quantized: Analysis, link: str) -> Blocker:
+def _quantisation(
+    analysis: Analysis, quantized: Analysis, kept: Sequence[int], link: str
+) -> Blocker:
     """The first thing in the way of a model that computes in float."""
     improved = tuple(
-        before.index
-        for before, after in zip(analysis.verdicts, quantized.verdicts, strict=True)
-        if before.target == "cpu" and after.target == "tpu"
+        index
+        for index, after in zip(kept, quantized.verdicts, strict=True)
+        if analysis.verdicts[index].target == "cpu" and after.target == "tpu"
     )
     return Blocker(
         type="FLOAT",
@@ -245,12 +244,8 @@ def _quantisation(analysis: Analysis, quantized: Analysis, link: str) -> Blocker
         reason="The model computes in float; the Edge TPU computes in 8 bits.",
         fix=QUANTIZE,
         gain_ms=analysis.latency[link].ms - quantized.latency[link].ms,
-        ops_more=_mapped(quantized.verdicts) - _mapped(analysis.verdicts),
+        ops_more=quantized.ops_tpu - analysis.ops_tpu,
     )
-
-
-def _mapped(verdicts: Sequence[Verdict]) -> int:
-    return sum(verdict.target == "tpu" for verdict in verdicts)
 
 
 def _mended(verdicts: Sequence[Verdict], legalized: Analysis | None) -> set[int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atoll.compiler.googlelog import Failure, why_failed
+from atoll.compiler.googlelog import TIMED_OUT, why_failed
 from atoll.compiler.program import run_once
 from atoll.files import output_error
 from atoll.tflite.writer import write_model
@@ -15,6 +15,7 @@ from atoll.tflite.writer import write_model
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from atoll.compiler.googlelog import Failure
     from atoll.compiler.program import Program
     from atoll.compiler.request import Request
     from atoll.progress import Progress
@@ -125,9 +126,8 @@ class Bench:
         except OSError as error:
             raise output_error(Path(tempfile.gettempdir()), error) from error
         if run.timed_out:
-            failure = Failure("", "Allow it more time with --timeout_sec", operator=False)
             said = f"no answer within {self.timeout_s} s"
-            return Attempt(run.text, failure=failure, said=said, tries=count)
+            return Attempt(run.text, failure=TIMED_OUT, said=said, tries=count)
         wanted = {f"{Path(model).stem}_edgetpu.tflite" for model in contents}
         complete = wanted <= made.keys() or any("_segment_" in name for name in made)
         if run.status != 0 or not complete:

@@ -42,11 +42,6 @@ class Container:
     program: str
     name: str = field(default_factory=lambda: f"atoll-{uuid.uuid4().hex}")
 
-    @property
-    def title(self) -> str:
-        """What to call it in a message."""
-        return f"{self.engine.name} image {self.image}"
-
     def command(self, arguments: Sequence[str], folder: Path) -> list[str]:
         """The command line that runs the compiler in `folder`.
 

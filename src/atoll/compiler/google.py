@@ -150,14 +150,14 @@ def _sizes(report: Report, made: Model) -> Sizes:
     try:
         parts = packages(made)
     except ModelError:
-        cached, streamed = report.onchip_used_bytes, report.offchip_bytes
+        cached, streamed = report.onchip_memory_bytes, report.offchip_bytes
     else:
         cached = sum(part.cached_bytes for part in parts)
         streamed = sum(part.streamed_bytes for part in parts)
     return Sizes(
         parameters=cached + streamed,
         cached=cached,
-        onchip_used=report.onchip_used_bytes,
+        onchip_memory=report.onchip_memory_bytes,
         onchip_remaining=report.onchip_remaining_bytes,
         offchip=streamed,
     )

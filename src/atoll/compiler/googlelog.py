@@ -23,7 +23,7 @@ _NAMES = {"Input model": "input", "Output model": "output"}
 _SIZES = {
     "Input size": "input_bytes",
     "Output size": "output_bytes",
-    "On-chip memory used for caching model parameters": "onchip_used_bytes",
+    "On-chip memory used for caching model parameters": "onchip_memory_bytes",
     "On-chip memory remaining for caching model parameters": "onchip_remaining_bytes",
     "On-chip memory available for caching model parameters": "onchip_remaining_bytes",
     "Off-chip memory used for streaming uncached model parameters": "offchip_bytes",
@@ -47,7 +47,7 @@ class Report:
         compile_ms: Milliseconds, by its own clock.
         input_bytes: Size of the model.
         output_bytes: Size of the compiled file.
-        onchip_used_bytes: On-chip memory that holds parameters.
+        onchip_memory_bytes: On-chip memory that holds parameters.
         onchip_remaining_bytes: On-chip memory that is left for more.
         offchip_bytes: Parameters that are sent again at every inference.
         subgraphs: Mapped parts.
@@ -63,7 +63,7 @@ class Report:
     compile_ms: int = 0
     input_bytes: int = 0
     output_bytes: int = 0
-    onchip_used_bytes: int = 0
+    onchip_memory_bytes: int = 0
     onchip_remaining_bytes: int = 0
     offchip_bytes: int = 0
     subgraphs: int = 0
@@ -135,6 +135,9 @@ class Failure:
     operator: bool = True
 
 
+TIMED_OUT = Failure("timed out", "Allow it more time with --timeout_sec", operator=False)
+UNKNOWN_FAILURE = Failure("", "Run atoll check on the model", again=True)
+
 # In order: the first whose words are found counts. Sources: google-coral/edgetpu issues 60, 72,
 # 173 and 211 (the same file fails and then compiles), 557 and 671 (large activations), 669
 # (segmentation fault), 778 (internal error), 829 (dynamic sizes).
@@ -179,9 +182,8 @@ FAILURES = (
         "Try --search_delegate, which leaves the last operators out",
         again=True,
     ),
-    Failure("timed out", "Allow it more time with --timeout_sec", operator=False),
+    TIMED_OUT,
 )
-UNKNOWN_FAILURE = Failure("", "Run atoll check on the model", again=True)
 
 
 def why_failed(text: str, status: int) -> tuple[Failure, str]:

@@ -47,6 +47,26 @@ def computes_in_float(graph: Subgraph) -> bool:
     return in_float > in_eight_bits
 
 
+def widened(graph: Subgraph) -> dict[int, Tensor]:
+    """Constants that a file holds in 16 bits to be small, and widens when it is run.
+
+    Args:
+        graph: A graph.
+
+    Returns:
+        For each operator that only widens one, by its place, the constant as it is then.
+    """
+    found = {}
+    for index, op in enumerate(graph.operators):
+        source = graph.input_of(op, 0) if op.type == "DEQUANTIZE" else None
+        if source is None or source.data is None or source.type != "FLOAT16":
+            continue
+        target = graph.output_of(op)
+        if target is not None and source.data.shape == target.shape:
+            found[index] = replace(target, data=source.data)
+    return found
+
+
 def as_quantized(graph: Subgraph) -> Subgraph:
     """A float graph as full-integer quantisation would leave it, but for the values.
 
@@ -54,8 +74,16 @@ def as_quantized(graph: Subgraph) -> Subgraph:
         graph: A graph that computes in float; it stays as it is.
 
     Returns:
-        A graph of the same operators whose float tensors are INT8, float biases INT32.
+        A graph whose float tensors are INT8, float biases INT32: of the same operators, without
+        those of `widened`.
     """
+    constants = widened(graph)
+    held = {graph.operators[index].outputs[0]: tensor for index, tensor in constants.items()}
+    graph = replace(
+        graph,
+        tensors=[held.get(i, tensor) for i, tensor in enumerate(graph.tensors)],
+        operators=[op for i, op in enumerate(graph.operators) if i not in constants],
+    )
     biases: set[int] = set()
     weights: dict[int, int] = {}
     fixed: dict[int, tuple[float, int]] = {}

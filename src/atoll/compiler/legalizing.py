@@ -8,6 +8,7 @@ from atoll.compiler.result import Changed
 from atoll.compiler.source import Unit
 from atoll.edgetpu.partition import partition
 from atoll.edgetpu.refusals import refusals
+from atoll.edgetpu.verdict import count_mapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,8 +94,7 @@ def _is_fine(model: Model, verdicts: Sequence[Verdict]) -> bool:
 
 def _left(model: Model, verdicts: Sequence[Verdict]) -> tuple[int, int]:
     """How many operators stay on the CPU, and for how many Google's compiler refuses the file."""
-    on_cpu = sum(verdict.target == "cpu" for verdict in verdicts)
-    return on_cpu, len(refusals(model.main, verdicts))
+    return len(verdicts) - count_mapped(verdicts), len(refusals(model.main, verdicts))
 
 
 def _helps(model: Model, done: Legalized) -> bool:

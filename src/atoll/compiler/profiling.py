@@ -6,8 +6,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from atoll.compiler.source import check_link, read_source
+from atoll.compiler.source import read_source
 from atoll.edgetpu.analysis import analyse
+from atoll.edgetpu.latency.links import check_link
 from atoll.edgetpu.rules import NEWEST_RUNTIME
 
 if TYPE_CHECKING:
@@ -34,23 +35,6 @@ class Profile:
     analysis: Analysis
     latency: Latency
     ms: float
-
-    @property
-    def breakdown(self) -> dict[str, float]:
-        """Milliseconds by what they are spent on; together they are the time of a call."""
-        latency = self.latency
-        spent = {
-            "call": latency.call_ms,
-            "input": latency.input_ms,
-            "compute": 0.0,
-            "streaming": 0.0,
-            "cpu": 0.0,
-            "output": latency.output_ms,
-        }
-        for op in latency.ops:
-            kind = op.bound_by if op.bound_by in spent else "compute"
-            spent[kind] += op.ms
-        return spent
 
 
 def profile_model(

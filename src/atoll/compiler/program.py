@@ -29,10 +29,6 @@ _GRACE_S = 30.0
 class Program(Protocol):
     """A way to run it."""
 
-    @property
-    def title(self) -> str:
-        """What to call it in a message."""
-
     def command(self, arguments: Sequence[str], folder: Path) -> list[str]:
         """The command line that runs it in a folder."""
 
@@ -49,11 +45,6 @@ class Installed:
     """
 
     path: Path
-
-    @property
-    def title(self) -> str:
-        """What to call it in a message."""
-        return str(self.path)
 
     def command(self, arguments: Sequence[str], folder: Path) -> list[str]:
         """The command line that runs it in a folder."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from atoll.compiler.attempts import flags_of
 from atoll.compiler.bisect import longest_prefix
 from atoll.compiler.cut import frontier, with_plain_names
+from atoll.compiler.googlelog import UNKNOWN_FAILURE
 from atoll.errors import CompilerError
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _named(graph: Subgraph, good: int, bad: int) -> str:
 
 def _error(path: Path, attempt: Attempt) -> CompilerError:
     assert attempt.failure is not None
-    known = bool(attempt.failure.words) or "answer" in attempt.said
+    known = attempt.failure is not UNKNOWN_FAILURE
     tried = f" (tried {attempt.tries} times)" if attempt.tries > 1 else ""
     return CompilerError(
         path,

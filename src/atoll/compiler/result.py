@@ -20,7 +20,7 @@ class Sizes:
     Attributes:
         parameters: All of them.
         cached: Those that stay on the chip between calls, as they stand in the compiled file.
-        onchip_used: The memory that these take there, as Google's compiler prints it: narrow
+        onchip_memory: The memory that these take there, as Google's compiler prints it: narrow
             layers take more than they have.
         onchip_remaining: What is left there for other models.
         offchip: Those that are sent again at every call.
@@ -28,7 +28,7 @@ class Sizes:
 
     parameters: int
     cached: int
-    onchip_used: int
+    onchip_memory: int
     onchip_remaining: int
     offchip: int
 
@@ -101,14 +101,14 @@ class Compiled:
     @property
     def ops_total(self) -> int:
         """Operators in all."""
-        return len(self.verdicts)
+        return self.analysis.ops_total
 
     @property
     def ops_tpu(self) -> int:
         """Operators that are mapped; with 0 the file runs on the CPU alone."""
-        return sum(verdict.target == "tpu" for verdict in self.verdicts)
+        return self.analysis.ops_tpu
 
     @property
     def ops_cpu(self) -> int:
         """Operators that stay on the CPU."""
-        return self.ops_total - self.ops_tpu
+        return self.analysis.ops_cpu

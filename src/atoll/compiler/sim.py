@@ -99,7 +99,7 @@ def compile_for_simulator(
                 sizes=Sizes(
                     parameters=memory.parameter_bytes,
                     cached=memory.cached_bytes,
-                    onchip_used=memory.onchip_used_bytes,
+                    onchip_memory=memory.onchip_memory_bytes,
                     onchip_remaining=memory.onchip_remaining_bytes,
                     offchip=memory.offchip_bytes,
                 ),
@@ -137,7 +137,9 @@ def _pieces(units: Sequence[Unit], request: Request) -> list[_Piece]:
     )
     pieces = []
     for unit, cut, plan in zip(units, cuts, plans, strict=True):
-        analysis = analyse_cut(unit.model.main, cut.verdicts, memory=plan)
+        analysis = analyse_cut(
+            unit.model.main, cut.verdicts, min_runtime=request.min_runtime, memory=plan
+        )
         notes = (*cut.notes, *_hint(unit, cut.verdicts, request))
         pieces.append(_Piece(unit, unit.model, analysis, notes, len(unit.source.content)))
     return pieces

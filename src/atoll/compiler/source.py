@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from atoll.edgetpu.latency.links import LINKS
 from atoll.edgetpu.simfile import EDGETPU_OP, SIM_OP
-from atoll.errors import CompilerError, UsageError
+from atoll.errors import CompilerError
 from atoll.tflite.reader import parse_model, read_content
 
 if TYPE_CHECKING:
@@ -73,11 +72,3 @@ def read_source(path: Path) -> Source:
                 fix="Give the model that it was compiled from",
             )
     return source
-
-
-def check_link(link: str) -> None:
-    """Refuses a link that there is no row for. Raises UsageError."""
-    if link not in LINKS:
-        raise UsageError(
-            "--link", f"it must be {', '.join(LINKS)}", received=link, fix="Name one of these"
-        )

@@ -72,7 +72,7 @@ def profile_document(profile: Profile) -> dict[str, Any]:
         "link": latency.link,
         "clock": latency.clock,
         "ms": _ms(latency.ms),
-        "breakdown_ms": {kind: _ms(value) for kind, value in profile.breakdown.items()},
+        "breakdown_ms": {kind: _ms(value) for kind, value in latency.breakdown.items()},
         "cached_ms": _ms(latency.cached_ms),
         "narrow_bytes_per_tile": profile.analysis.memory.narrow_bytes_per_tile,
         "ops": ops,
@@ -105,7 +105,7 @@ def _compiled(one: Compiled) -> dict[str, Any]:
         "output_bytes": one.output_bytes,
         "parameter_bytes": one.sizes.parameters,
         "onchip_used_bytes": one.sizes.cached,
-        "onchip_memory_bytes": one.sizes.onchip_used,
+        "onchip_memory_bytes": one.sizes.onchip_memory,
         "onchip_remaining_bytes": one.sizes.onchip_remaining,
         "offchip_bytes": one.sizes.offchip,
         "subgraphs": one.subgraphs,
@@ -136,24 +136,18 @@ def _compiled(one: Compiled) -> dict[str, Any]:
 
 
 def _analysis(analysis: Analysis) -> dict[str, Any]:
-    memory, verdicts = analysis.memory, analysis.verdicts
-    mapped = sum(verdict.target == "tpu" for verdict in verdicts)
+    memory = analysis.memory
     return {
         "parameter_bytes": memory.parameter_bytes,
         "onchip_used_bytes": memory.cached_bytes,
-        "onchip_memory_bytes": memory.onchip_used_bytes,
+        "onchip_memory_bytes": memory.onchip_memory_bytes,
         "onchip_remaining_bytes": memory.onchip_remaining_bytes,
         "offchip_bytes": memory.offchip_bytes,
-        "subgraphs": parts(verdicts),
-        "ops_total": len(verdicts),
-        "ops_tpu": mapped,
-        "ops_cpu": len(verdicts) - mapped,
+        "subgraphs": analysis.subgraphs,
+        "ops_total": analysis.ops_total,
+        "ops_tpu": analysis.ops_tpu,
+        "ops_cpu": analysis.ops_cpu,
     }
-
-
-def parts(verdicts: Sequence[Verdict]) -> int:
-    """How many parts of a graph are mapped."""
-    return len({verdict.part for verdict in verdicts if verdict.target == "tpu"})
 
 
 def _times(analysis: Analysis) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from atoll.compiler.oplog import count_operators, format_table
@@ -77,7 +78,7 @@ def report(compiled: Sequence[Compiled], request: Request, *, show_operations: b
             "Compilation succeeded! ",
         ]
     for one in compiled:
-        lines += ["", *_beside(one)]
+        lines += ["", *_beside(one, request)]
     return "\n".join(lines) + "\n"
 
 
@@ -104,7 +105,7 @@ def _model(one: Compiled, show_operations: bool) -> list[str]:
         f"Input size: {format_size(one.input_bytes)}",
         f"Output model: {one.output}",
         f"Output size: {format_size(one.output_bytes)}",
-        "On-chip memory used for caching model parameters: " + format_size(one.sizes.onchip_used),
+        "On-chip memory used for caching model parameters: " + format_size(one.sizes.onchip_memory),
         "On-chip memory remaining for caching model parameters: "
         + format_size(one.sizes.onchip_remaining),
         "Off-chip memory used for streaming uncached model parameters: "
@@ -125,7 +126,7 @@ def _model(one: Compiled, show_operations: bool) -> list[str]:
     return [*lines, "See the operation log file for individual operation details."]
 
 
-def _beside(one: Compiled) -> list[str]:
+def _beside(one: Compiled, request: Request) -> list[str]:
     """What Google's compiler does not tell: what was changed, how fast it would be, why not all."""
     lines = [f"{one.output.name}:"]
     if one.changes:
@@ -141,10 +142,10 @@ def _beside(one: Compiled) -> list[str]:
         lines.append("Nothing of it maps to the Edge TPU: it is written as it is, for the CPU.")
         lines += dict.fromkeys(verdict.reason for verdict in one.verdicts[:_MOST_REASONS])
     if one.ops_cpu:
-        lines.append(
-            f"Why not all of it maps, and what to change: {one.log.name}, or: "
-            f"atoll check {one.input}"
-        )
+        # Of the same cut alone does the other command tell the same.
+        asked = request.intermediate_tensors or request.search_delegate or one.segment[1] > 1
+        check = "" if asked or one.changes else f", or: atoll check {shlex.quote(str(one.input))}"
+        lines.append(f"Why not all of it maps, and what to change: {one.log}{check}")
     return lines
 
 

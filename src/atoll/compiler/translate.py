@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -66,7 +66,7 @@ def _with_statuses(verdicts: Sequence[Verdict], table: Sequence[OperatorCount]) 
         if row.status != MAPPED:
             said.setdefault(row.type, Counter())[row.status] += row.count
     changed = list(verdicts)
-    undecided: deque[Verdict] = deque()
+    undecided: list[Verdict] = []
     for verdict in verdicts:
         if verdict.target == "tpu" or verdict.type not in said:
             continue

@@ -14,6 +14,7 @@ from atoll.edgetpu.latency.predict import price
 from atoll.edgetpu.memory import plan_memory
 from atoll.edgetpu.partition import partition
 from atoll.edgetpu.rules import NEWEST_RUNTIME
+from atoll.edgetpu.verdict import count_mapped, count_parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,12 +34,34 @@ class Analysis:
         verdicts: Where each operator runs, in the graph's order.
         memory: What lies where on the chip.
         latency: The predicted time of a call, by link.
+        min_runtime: The oldest runtime version that it is said for.
     """
 
     graph: Subgraph
     verdicts: list[Verdict]
     memory: MemoryPlan
     latency: dict[str, Latency]
+    min_runtime: int
+
+    @property
+    def ops_total(self) -> int:
+        """Operators in all."""
+        return len(self.verdicts)
+
+    @property
+    def ops_tpu(self) -> int:
+        """Operators that are mapped."""
+        return count_mapped(self.verdicts)
+
+    @property
+    def ops_cpu(self) -> int:
+        """Operators that stay on the CPU."""
+        return self.ops_total - self.ops_tpu
+
+    @property
+    def subgraphs(self) -> int:
+        """Mapped parts."""
+        return count_parts(self.verdicts)
 
 
 def analyse(
@@ -106,4 +129,4 @@ def analyse_cut(
         memory = plan_memory(graph, verdicts, min_runtime=min_runtime, cache_bytes=cache_bytes)
     demand = demand_of(graph, verdicts, memory)
     latency = {link: price(demand, link=link, clock=clock) for link in LINKS}
-    return Analysis(graph, list(verdicts), memory, latency)
+    return Analysis(graph, list(verdicts), memory, latency, min_runtime)

@@ -62,7 +62,7 @@ class MemoryPlan:
         ops: An entry a mapped operator, in the graph's order.
         parameter_bytes: All parameters, as the compiled file holds them.
         cached_bytes: Those that are cached on the chip, as the compiled file holds them.
-        onchip_used_bytes: The memory that these take there, as Google's compiler prints it.
+        onchip_memory_bytes: The memory that these take there, as Google's compiler prints it.
         onchip_remaining_bytes: What is left there for other models.
         offchip_bytes: Parameters that are streamed at every call.
         narrow_bytes_per_tile: The most activation memory that a tile uses at a time (a prediction).
@@ -71,7 +71,7 @@ class MemoryPlan:
     ops: tuple[OpMemory, ...]
     parameter_bytes: int
     cached_bytes: int
-    onchip_used_bytes: int
+    onchip_memory_bytes: int
     onchip_remaining_bytes: int
     offchip_bytes: int
     narrow_bytes_per_tile: int
@@ -176,7 +176,7 @@ def _plan(
         ops=ops,
         parameter_bytes=total,
         cached_bytes=total - offchip,
-        onchip_used_bytes=sum(op.onchip_bytes for op in ops),
+        onchip_memory_bytes=sum(op.onchip_bytes for op in ops),
         onchip_remaining_bytes=left * WORD,
         offchip_bytes=offchip,
         narrow_bytes_per_tile=max(held, default=0),

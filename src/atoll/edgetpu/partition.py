@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from atoll.edgetpu.rules import NEWEST_RUNTIME, OLDEST_RUNTIME, Breach, breach
@@ -26,15 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from atoll.tflite.graph import Operator, Subgraph
-
-
-class Place(IntEnum):
-    """When an operator runs: on the CPU before the first mapped part, within it, or after it."""
-
-    HEAD = 0
-    TPU = 1
-    TAIL = 2
-
 
 STATE_TYPES = ("RESOURCE", "VARIANT")
 """Types of tensors that stand for a state, which lives in one interpreter."""
@@ -116,35 +106,6 @@ def partition(
             found = _BEHIND_CPU
         verdicts.append(_verdict(graph, index, op, found, levels[index]))
     return verdicts
-
-
-def without_last(graph: Subgraph, count: int) -> int:
-    """Where to stop so that some operators at the end stay on the CPU, as `-d` and `-k` try it.
-
-    Args:
-        graph: The main subgraph.
-        count: How many operators to leave out.
-
-    Returns:
-        What `partition` takes as `stop`.
-    """
-    return max(0, len(graph.operators) - max(0, count))
-
-
-def place(graph: Subgraph, supported: Sequence[bool]) -> list[Place]:
-    """When each operator runs where one part is mapped, given which ones could be.
-
-    Args:
-        graph: A graph in execution order.
-        supported: For every operator, whether the Edge TPU could run it.
-
-    Returns:
-        Where each runs, so that all of HEAD, then all of TPU, then all of TAIL is a valid order.
-    """
-    return [
-        Place.TAIL if level > 0 else Place.TPU if possible else Place.HEAD
-        for level, possible in zip(stages(graph, supported), supported, strict=True)
-    ]
 
 
 def stages(graph: Subgraph, supported: Sequence[bool]) -> list[int]:

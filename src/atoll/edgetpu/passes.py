@@ -1,4 +1,4 @@
-"""How often a streamed layer's parameters are sent: once for every part that its plane is cut into.
+"""In how many parts a layer's plane is worked off: each wants the parameters again.
 
 Where a layer's inputs and outputs together exceed the chip's activation memory, the plane is
 worked off in parts, and what is not cached is sent again for each of them.

@@ -6,11 +6,11 @@ kind carries one of them. The simulator takes such files all the same.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from atoll.edgetpu.chip import BEAGLE
+from atoll.edgetpu.shapes import activation_bytes
 from atoll.edgetpu.sources import Source, inferred, log, measured
 from atoll.edgetpu.versions import newest_version
 
@@ -159,6 +159,6 @@ def _found(graph: Subgraph, op: Operator, verdict: Verdict) -> Iterator[tuple[Ki
         if op.type in ("PAD", "PADV2") and tensor.type == "INT64":
             yield LONG_PADDING, f"{op.type} with INT64 paddings"
     if verdict.target == "tpu" and op.type not in _PIECEWISE:
-        held = sum(math.prod(graph.tensors[t].shape) for t in {*graph.activations(op), *op.outputs})
+        held = activation_bytes(graph, op)
         if held > BEAGLE.parameter_memory:
             yield LARGE_ACTIVATIONS, f"{op.type} with {held / 2**20:.1f} MiB"

@@ -18,7 +18,7 @@ from atoll.edgetpu.verdict import (
 from atoll.edgetpu.versions import newest_version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from atoll.edgetpu.constraints import Constraint
     from atoll.tflite.graph import Operator, Subgraph
@@ -260,10 +260,11 @@ _FIX: dict[Constraint, str] = {
 }
 
 _REPLACED = """
-    ABS BATCH_MATMUL BATCH_TO_SPACE_ND BROADCAST_TO COS DEPTH_TO_SPACE DIV ELU EQUAL EXP FLOOR
-    FLOOR_DIV FLOOR_MOD GATHER GELU GREATER GREATER_EQUAL HARD_SWISH LEAKY_RELU LESS LESS_EQUAL LOG
-    MIRROR_PAD NEG NOT_EQUAL PADV2 POW RELU_0_TO_1 ROUND SELECT SELECT_V2 SHAPE SIGN SIN SPLIT_V
-    SQRT SQUARE TILE UNPACK
+    ABS BATCH_MATMUL BATCH_TO_SPACE_ND BROADCAST_TO CEIL COS DEPTH_TO_SPACE DIV ELU EQUAL EXP
+    FLOOR FLOOR_DIV FLOOR_MOD GATHER GELU GREATER GREATER_EQUAL HARD_SWISH LEAKY_RELU LESS
+    LESS_EQUAL LOG LOGICAL_AND LOGICAL_NOT LOGICAL_OR LOG_SOFTMAX MIRROR_PAD NEG NOT_EQUAL PADV2
+    POW RELU_0_TO_1 ROUND SELECT SELECT_V2 SHAPE SIGN SIN SPLIT_V SQRT SQUARE TILE UNPACK
+    ZEROS_LIKE
 """
 REPLACED = frozenset(_REPLACED.split())
 """Operators of no row that the legaliser can write with those of rows, at times."""
@@ -323,11 +324,18 @@ def breach(graph: Subgraph, op: Operator, min_runtime: int = NEWEST_RUNTIME) -> 
 
 def _edge(graph: Subgraph, op: Operator) -> Breach:
     """What becomes of an operator on the float side, and how a model does without it."""
-    if any(t in graph.inputs for t in op.inputs):
-        return replace(_EDGES[op.type], fix=_INPUT_FIX)
-    if any(t in graph.outputs for t in op.outputs):
-        return replace(_EDGES[op.type], fix=_OUTPUT_FIX)
-    return _EDGES[op.type]
+    given = [graph.tensors[t].type for t in op.outputs if t >= 0]
+    taken = [graph.tensors[t].type for t in op.inputs if t >= 0]
+    fix = ""
+    if any(t in graph.inputs for t in op.inputs) and _is_eight_bit(given):
+        fix = _INPUT_FIX
+    elif any(t in graph.outputs for t in op.outputs) and _is_eight_bit(taken):
+        fix = _OUTPUT_FIX
+    return replace(_EDGES[op.type], fix=fix)
+
+
+def _is_eight_bit(types: Sequence[str]) -> bool:
+    return all(kind in ("INT8", "UINT8") for kind in types)
 
 
 def _no_row(graph: Subgraph, op: Operator) -> Breach:
@@ -358,7 +366,5 @@ def _first(graph: Subgraph, op: Operator, tests: tuple[Constraint, ...]) -> Brea
             fix = _FIX.get(test, "")
             if test is must.eight_bit:
                 fix = _FIX_OF_TYPE.get(received, QUANTIZE)
-            return Breach(
-                _STATUS.get(test, LIMITATION), f"{sentence} Received: {received}.", fix
-            )
+            return Breach(_STATUS.get(test, LIMITATION), f"{sentence} Received: {received}.", fix)
     return None

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # Google's own words, as edgetpu_compiler 16 prints them: people search for them.
 MAPPED = "Mapped to Edge TPU"
@@ -40,3 +43,13 @@ class Verdict:
     reason: str = ""
     fix: str = ""
     part: int = -1
+
+
+def count_mapped(verdicts: Iterable[Verdict]) -> int:
+    """How many of these operators run on the Edge TPU."""
+    return sum(verdict.target == "tpu" for verdict in verdicts)
+
+
+def count_parts(verdicts: Iterable[Verdict]) -> int:
+    """How many parts of the graph are mapped."""
+    return len({verdict.part for verdict in verdicts if verdict.target == "tpu"})

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 
 _PADDINGS = ("SAME", "VALID")
+# Sizes are numbers of 32 bits.
+_LARGEST = 1 << 31
 
 
 def output_shapes(draft: Draft, op: Operator) -> list[Shape] | None:
@@ -40,7 +42,9 @@ def output_shapes(draft: Draft, op: Operator) -> list[Shape] | None:
     if found is None:
         return None
     shapes = found if isinstance(found, list) else [found] * len(op.outputs)
-    sound = len(shapes) == len(op.outputs) and all(n >= 0 for shape in shapes for n in shape)
+    sound = len(shapes) == len(op.outputs) and all(
+        0 <= n < _LARGEST for shape in shapes for n in shape
+    )
     return [tuple(int(n) for n in shape) for shape in shapes] if sound else None
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from atoll.compiler.oplog import count_operators
 from atoll.edgetpu.chip import BEAGLE
+from atoll.edgetpu.latency.predict import SPENDING
 from atoll.files import write_text
 from atoll.report import templating
 from atoll.report.lanes import MOST_LANES, lanes
@@ -86,8 +87,6 @@ def render(
 ) -> str:
     """The page's text; see `write_model_page`. The same arguments give the same bytes."""
     latency = analysis.latency[link]
-    verdicts = analysis.verdicts
-    on_tpu = sum(verdict.target == "tpu" for verdict in verdicts)
     picture = lanes(analysis.graph)
     shown = {"blockers": bool(blockers), "memory": bool(analysis.memory.parameter_bytes)}
     return templating.page(
@@ -97,13 +96,13 @@ def render(
         title=title,
         version=__version__,
         sections=[row for row in SECTIONS if shown.get(row[0], True)],
-        total=len(verdicts),
-        on_tpu=on_tpu,
-        parts=max((verdict.part for verdict in verdicts), default=-1) + 1,
+        total=analysis.ops_total,
+        on_tpu=analysis.ops_tpu,
+        parts=analysis.subgraphs,
         shown=latency,
         latencies=list(analysis.latency.values()),
         bars=[(one, _time_parts(one, _slowest(analysis))) for one in analysis.latency.values()],
-        kinds=_KINDS,
+        kinds=list(SPENDING.items()),
         memory=analysis.memory,
         capacity=BEAGLE.parameter_memory,
         cache=_cache_parts(analysis.memory),
@@ -111,7 +110,7 @@ def render(
         rows=_rows(analysis, latency, picture),
         width=2 * _MARGIN + _LANE * max((_rightmost(row) for row in picture), default=0),
         height=_HEIGHT,
-        statuses=_statuses(analysis),
+        statuses=count_operators(analysis.verdicts),
     )
 
 
@@ -119,28 +118,13 @@ def _slowest(analysis: Analysis) -> float:
     return max((one.ms for one in analysis.latency.values()), default=0.0)
 
 
-# The kinds of time, in the order of a call: (name, words).
-_KINDS = (
-    ("call", "fixed cost of a call"),
-    ("input", "sending the input"),
-    ("compute", "computing"),
-    ("streaming", "streaming parameters that do not fit"),
-    ("output", "fetching the output"),
-    ("cpu", "operators on the CPU"),
-)
-
-
 def _time_parts(latency: Latency, most: float) -> list[Part]:
-    spent = {"call": latency.call_ms, "input": latency.input_ms, "output": latency.output_ms}
-    for op in latency.ops:
-        kind = op.bound_by if op.bound_by in ("streaming", "cpu") else "compute"
-        spent[kind] = spent.get(kind, 0.0) + op.ms
     parts, start = [], 0.0
-    for kind, words in _KINDS:
-        ms = spent.get(kind, 0.0)
+    for kind, ms in latency.breakdown.items():
         width = 100 * ms / most if most > 0 else 0.0
         if width > 0:
-            parts.append(Part(kind, round(start, 3), round(width, 3), f"{words}: {ms:.2f} ms"))
+            text = f"{SPENDING[kind]}: {ms:.2f} ms"
+            parts.append(Part(kind, round(start, 3), round(width, 3), text))
         start += width
     return parts
 
@@ -204,8 +188,3 @@ def _bend(x: int, y: int, to_x: int, to_y: int) -> str:
         return f"M{x} {y}V{to_y}"
     half = (y + to_y) // 2
     return f"M{x} {y}C{x} {half} {to_x} {half} {to_x} {to_y}"
-
-
-def _statuses(analysis: Analysis) -> list[tuple[str, int, str]]:
-    counts = Counter((verdict.type, verdict.status) for verdict in analysis.verdicts)
-    return [(kind, count, status) for (kind, status), count in counts.items()]

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from atoll.edgetpu.chip import BEAGLE
 from atoll.edgetpu.latency.constants import value_of
+from atoll.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from atoll.edgetpu.latency.host import HostWork
 
 
@@ -51,3 +55,37 @@ LINKS = {
         Link("pcie", "arm", "the Dev Board; the M.2 card in a PC has a faster CPU behind it"),
     )
 }
+
+
+def check_link(link: str) -> None:
+    """Refuses a link that there is no row for.
+
+    Args:
+        link: What `--link` was given.
+
+    Raises:
+        UsageError: There is no such link.
+    """
+    _check("--link", link, LINKS)
+
+
+def check_clock(clock: str) -> None:
+    """Refuses a clock that the chip does not have.
+
+    Args:
+        clock: What `--clock` was given.
+
+    Raises:
+        UsageError: There is no such clock.
+    """
+    _check("--clock", clock, BEAGLE.clocks)
+
+
+def _check(flag: str, name: str, table: Mapping[str, object]) -> None:
+    if name not in table:
+        raise UsageError(
+            flag,
+            f"it must be one of {', '.join(table)}",
+            received=name,
+            fix=f"Leave it out for {next(iter(table))}",
+        )

@@ -8,17 +8,27 @@ from typing import TYPE_CHECKING
 from atoll.edgetpu.chip import BEAGLE
 from atoll.edgetpu.latency.constants import value_of
 from atoll.edgetpu.latency.demand import demand_of
-from atoll.edgetpu.latency.links import LINKS
-from atoll.errors import UsageError
+from atoll.edgetpu.latency.links import LINKS, check_clock, check_link
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from atoll.edgetpu.latency.demand import Demand, OpDemand
     from atoll.edgetpu.latency.links import Link
     from atoll.edgetpu.memory import MemoryPlan
     from atoll.edgetpu.verdict import Verdict
     from atoll.tflite.graph import Subgraph
+
+
+SPENDING = {
+    "call": "fixed cost of a call",
+    "input": "sending the input",
+    "compute": "computing",
+    "streaming": "streaming parameters",
+    "cpu": "operators on the CPU",
+    "output": "fetching the output",
+}
+"""What the time of a call is spent on, in words; `call` is sending the instructions too."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,15 @@ class Latency:
     cached_ms: float
     ops: tuple[OpTime, ...]
 
+    @property
+    def breakdown(self) -> dict[str, float]:
+        """Milliseconds by what they are spent on, keys as in `SPENDING`; together they are `ms`."""
+        spent = dict.fromkeys(SPENDING, 0.0)
+        spent |= {"call": self.call_ms, "input": self.input_ms, "output": self.output_ms}
+        for op in self.ops:
+            spent[op.bound_by if op.bound_by in spent else "compute"] += op.ms
+        return spent
+
 
 def predict(
     graph: Subgraph,
@@ -110,8 +129,9 @@ def price(demand: Demand, *, link: str, clock: str) -> Latency:
     Raises:
         UsageError: There is no such link or clock.
     """
-    way = LINKS[_known("link", link, LINKS)]
-    hertz = BEAGLE.clocks[_known("clock", clock, BEAGLE.clocks)]
+    check_link(link)
+    check_clock(clock)
+    way, hertz = LINKS[link], BEAGLE.clocks[clock]
     ops = tuple(_priced(op, way, hertz) for op in demand.ops)
     call = way.call_ms * demand.parts + way.send_ms(demand.instructions.size)
     sent = way.send_ms(demand.input_bytes)
@@ -131,17 +151,6 @@ def price(demand: Demand, *, link: str, clock: str) -> Latency:
         cached_ms=total - streaming,
         ops=ops,
     )
-
-
-def _known(flag: str, name: str, table: Mapping[str, object]) -> str:
-    if name not in table:
-        raise UsageError(
-            f"--{flag}",
-            f"it must be one of {', '.join(table)}",
-            received=name,
-            fix=f"Leave it out for {next(iter(table))}",
-        )
-    return name
 
 
 def _priced(op: OpDemand, way: Link, hertz: float) -> OpTime:

@@ -47,9 +47,9 @@ def flat_shape(draft: Draft, number: int) -> Change | None:
     if not sources or min(sources.values()) < 0:
         return None
     chain = Chain(draft, draft.tensor(output).name)
-    flat = (1, math.prod(shape[:-1]), shape[-1])
-    if op.type not in _INNERMOST:
-        flat = chain.shape(next(iter(sources.values())))
+    first = next(iter(sources.values()))
+    rows = (1, math.prod(shape[:-1]), shape[-1])
+    flat = rows if op.type in _INNERMOST else chain.shape(first)
     moved = {t: chain.reshape(source, flat) for t, source in sources.items()}
     made = draft.add_tensor(f"{chain.name}/flat", draft.tensor(output), flat)
     chain.operators.append(replace(op, inputs=[moved.get(t, t) for t in op.inputs], outputs=[made]))
