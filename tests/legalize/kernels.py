@@ -1,4 +1,4 @@
-"""LiteRT without XNNPACK, whose kernels are chosen by what a graph looks like, and round otherwise."""
+"""LiteRT without XNNPACK, which rounds otherwise, and not the same way in every graph."""
 
 
 def plain_interpreter(content: bytes):

@@ -153,8 +153,10 @@ def test_a_network_maps_fully_and_keeps_its_answers(converted, record_property):
     ]
     for name, value in {"mean": found.mean, "top1": found.top1, "lost": lost}.items():
         record_property(name, value)
+    mapped = sum(v.target == "tpu" for v in done.before)
     print(
-        f"{converted.name}: {len(done.before)} operators, {len(done.after)} after; outputs moved "
+        f"{converted.name}: {mapped} of {len(done.before)} operators mapped, now all but the faces "
+        f"of {len(done.after)}; outputs moved "
         f"by {found.mean:.3g} steps on average, {found.max:.3g} at most; first class the same for "
         f"{found.top1}; from float {lost[0]:.4f} before, {lost[1]:.4f} after"
     )

@@ -118,7 +118,8 @@ def _verdict(checkup: Checkup) -> str:
     if not total:
         return "it has no operators."
     if not on_cpu:
-        return f"maps fully: all {total} operators run on the Edge TPU."
+        all_of_it = "its operator runs" if total == 1 else f"all {total} operators run"
+        return f"maps fully: {all_of_it} on the Edge TPU."
     if on_cpu == total:
         what = "it computes in float. Quantise it first" if checkup.quantized else "see below"
         return f"nothing maps, so all of it runs on the CPU: {what}."

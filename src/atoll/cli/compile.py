@@ -114,7 +114,7 @@ def compile_(
         raise UsageError(
             "--html",
             "a page is about one model",
-            received=f"{len(models)} models, {num_segments} segments",
+            received=f"{len(models)} models" if len(models) > 1 else f"{num_segments} segments",
             fix="Compile one, or leave --html out",
         )
     request = Request(

@@ -30,8 +30,8 @@ def check_limits(limits: Iterable[Limit], models: Iterable[tuple[Path, int, int]
     chosen, crossed = set(limits), False
     for path, cpu_ops, off_chip in models:
         found = {
-            Limit.CPU_OPS: (cpu_ops, f"{cpu_ops} operators stay on the CPU"),
-            Limit.OFF_CHIP: (off_chip, f"{off_chip} bytes of parameters stay off the chip"),
+            Limit.CPU_OPS: (cpu_ops, f"operators on the CPU: {cpu_ops}"),
+            Limit.OFF_CHIP: (off_chip, f"bytes of parameters off the chip: {off_chip}"),
         }
         for limit in Limit:
             amount, words = found[limit]
