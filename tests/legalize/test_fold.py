@@ -151,3 +151,30 @@ def test_an_operator_without_a_rule_has_no_size():
     assert output_shapes(draft, b.operators[0]) is None
     nonsense = replace(b.operators[0], type="TRANSPOSE", inputs=[x, b.constant([5])])
     assert output_shapes(Draft(b.model(x).main, 14), nonsense) is None
+
+
+def test_a_filled_state_becomes_a_constant():
+    """An unrolled GRU begins with a FILL of its zero point: it alone would stay on the CPU."""
+    b = GraphBuilder()
+    x = b.input((1, 8))
+    held = b.quantization(-1.0, 1.0)
+    value = b.constant(np.array(5, np.int8), held)
+    (state,) = b.op("FILL", [b.constant(np.array([1, 8], np.int32)), value], [(1, 8)],
+                    quantization=held, output_type="INT8")  # fmt: skip
+    draft = Draft(b.model(b.add(x, state)).main, 14)
+    fold_constants(draft)
+    tensor = draft.tensor(state)
+    assert tensor.data is not None
+    assert (tensor.data == 5).all()
+    assert tensor.quantization is held
+
+
+def test_quantised_numbers_are_not_moved_to_another_scale():
+    """The same integer would mean another number there."""
+    b = GraphBuilder()
+    value = b.constant(np.array(5, np.int8), b.quantization(-1.0, 1.0))
+    (state,) = b.op("FILL", [b.constant(np.array([1, 8], np.int32)), value], [(1, 8)],
+                    quantization=b.quantization(-2.0, 2.0), output_type="INT8")  # fmt: skip
+    draft = Draft(b.model(b.add(b.input((1, 8)), state)).main, 14)
+    fold_constants(draft)
+    assert draft.tensor(state).data is None

@@ -5,22 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from atoll.edgetpu.chip import BEAGLE
-from atoll.edgetpu.latency.links import LINKS
-from atoll.edgetpu.latency.predict import predict
-from atoll.edgetpu.memory import plan_memory
 from atoll.edgetpu.partition import stages
+from atoll.edgetpu.segment_costs import range_costs
 from atoll.edgetpu.segment_models import segment_models
-from atoll.edgetpu.segments import split
+from atoll.edgetpu.segments import slowest_ms, split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from atoll.edgetpu.segment_costs import Costs
+    from atoll.edgetpu.segments import Segment
     from atoll.edgetpu.verdict import Verdict
     from atoll.tflite.graph import Model, Subgraph
 
-# What segments are balanced for. Others have the same slowest segment, as long as all is cached.
+# What segments are balanced for.
 _LINK, _CLOCK = "usb3", "max"
+# Fewer segments are spoken of where their slowest takes no more than this of the time.
+_WORTH_SAYING = 0.99
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,20 @@ class Stretch:
     verdicts: list[Verdict]
 
 
-def cut_into(
-    model: Model, verdicts: Sequence[Verdict], count: int, min_runtime: int
-) -> list[Stretch]:
+@dataclass(frozen=True)
+class Pipeline:
+    """A model in segments.
+
+    Attributes:
+        stretches: The segments, in the order in which they run.
+        notes: What a person should know about the cut, a sentence each.
+    """
+
+    stretches: list[Stretch]
+    notes: tuple[str, ...]
+
+
+def cut_into(model: Model, verdicts: Sequence[Verdict], count: int, min_runtime: int) -> Pipeline:
     """Cuts a model into segments that run one after another, the slowest as fast as can be.
 
     Args:
@@ -48,21 +60,40 @@ def cut_into(
         min_runtime: The oldest runtime version that must run them, 10 to 14.
 
     Returns:
-        The segments, in the order in which they run.
+        The segments.
 
     Raises:
         UsageError: There are fewer mapped operators than segments.
         CompilerError: The model holds state, or calls other subgraphs.
     """
     graph = model.main
-    plan = plan_memory(graph, verdicts, min_runtime=min_runtime)
-    latency = predict(graph, verdicts, plan, link=_LINK, clock=_CLOCK)
-    computing = [op.cycles / BEAGLE.clocks[_CLOCK] * 1e3 for op in latency.ops]
-    segments = split(graph, verdicts, computing, count, stream_ms_per_byte=LINKS[_LINK].send_ms(1))
-    return [
+    costs = range_costs(graph, verdicts, min_runtime=min_runtime, link=_LINK, clock=_CLOCK)
+    segments = split(graph, verdicts, count, costs)
+    stretches = [
         Stretch(part, _renumbered(part.main, [verdicts[index] for index in segment.operators]))
         for part, segment in zip(segment_models(model, segments), segments, strict=True)
     ]
+    return Pipeline(stretches, _fewer(graph, verdicts, segments, costs))
+
+
+def _fewer(
+    graph: Subgraph, verdicts: Sequence[Verdict], segments: Sequence[Segment], costs: Costs
+) -> tuple[str, ...]:
+    """Whether fewer segments would be faster, each of which pays for a call and for transfers."""
+    estimates = slowest_ms(costs, len(segments))
+    fewer = estimates.index(min(estimates)) + 1
+    if fewer >= len(segments):
+        return ()
+    here = max(segment.ms for segment in segments)
+    there = max(segment.ms for segment in split(graph, verdicts, fewer, costs))
+    if there > here * _WORTH_SAYING:
+        return ()
+    instead = f"{fewer} segments" if fewer > 1 else "the whole model on one Edge TPU"
+    return (
+        f"Predicted: {instead} would be faster than {len(segments)} segments. The slowest takes "
+        f"{there:.2f} ms over {_LINK}, here {here:.2f} ms: more are handed larger tensors, and "
+        "each pays for its own call.",
+    )
 
 
 def _renumbered(graph: Subgraph, verdicts: Sequence[Verdict]) -> list[Verdict]:

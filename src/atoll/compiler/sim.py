@@ -150,18 +150,18 @@ def _segments(unit: Unit, cut: _Cut, request: Request) -> list[_Piece]:
     from atoll.compiler.pipeline import cut_into
 
     runtime = request.min_runtime
+    pipeline = cut_into(unit.model, cut.verdicts, request.segments, runtime)
     return [
         _Piece(
             unit,
             stretch.model,
             analyse_cut(stretch.model.main, stretch.verdicts, min_runtime=runtime),
-            cut.notes,
+            # What is said of the pipeline is said once.
+            (*cut.notes, *(() if number else pipeline.notes)),
             len(write_model(stretch.model)),
             (number, request.segments),
         )
-        for number, stretch in enumerate(
-            cut_into(unit.model, cut.verdicts, request.segments, runtime)
-        )
+        for number, stretch in enumerate(pipeline.stretches)
     ]
 
 

@@ -1,38 +1,41 @@
 """Cutting a model into pieces for several Edge TPUs that work one after another.
 
-A pipeline is as fast as its slowest piece, and a piece whose parameters do not fit its chip's cache
-streams the rest at every call. So the cut is balanced on predicted time, streaming included: the
-slowest piece is as fast as any cut can make it. Among such cuts it is the one that carries the
-fewest bytes from piece to piece.
+A pipeline is as fast as its slowest piece. So the slowest piece is made as fast as any cut can make
+it, in predicted time with all that a piece pays for its own call; among such cuts, the one is taken
+whose pieces take least together. A longer stretch can be faster than a part of it, which would hand
+on a larger tensor, so that nothing is found by growing pieces up to a limit: all pairs of cuts are
+looked at, a column of them at a time.
 """
 
 from __future__ import annotations
 
-import math
-from collections import deque
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from atoll.edgetpu.capacity import TILE_WORDS, WORD, need_of, reserved_words
-from atoll.edgetpu.chip import BEAGLE
-from atoll.edgetpu.shapes import tensor_bytes
+import numpy as np
+
 from atoll.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
+
+    from atoll.edgetpu.segment_costs import Costs
     from atoll.edgetpu.verdict import Verdict
     from atoll.tflite.graph import Subgraph
 
-    # Milliseconds of the mapped operators from a place up to another, which is not among them.
-    # It must not fall where the range grows.
-    Cost = Callable[[int, int], float]
+    Floats = NDArray[np.float64]
 
-# Halvings of the interval in which the best time lies: below the precision of a float.
-_HALVINGS = 64
 # No piece: what the caller hands over.
 _OUTSIDE = -1
+# Estimates are replaced by exact times where they were relied on, and it is cut again, this often
+# at most; in a long model, so often that about so many pairs of cuts are looked at.
+_MOST_ROUNDS = 40
+_MOST_PAIRS = 40_000_000
+# Times that differ by no more are the same.
+_SAME = 1e-9
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Segment:
         operators: The places of its operators in the main subgraph, in the graph's order.
         inputs: The tensors that it takes: of the model's inputs, or of earlier pieces' outputs.
         outputs: The tensors that it gives; of the last one the model's outputs, in their order.
-        ms: Its predicted time on the chip.
+        ms: Its predicted time.
     """
 
     operators: tuple[int, ...]
@@ -52,15 +55,7 @@ class Segment:
     ms: float
 
 
-def split(
-    graph: Subgraph,
-    verdicts: Sequence[Verdict],
-    times_ms: Sequence[float],
-    count: int,
-    *,
-    stream_ms_per_byte: float = 0.0,
-    cost: Cost | None = None,
-) -> list[Segment]:
+def split(graph: Subgraph, verdicts: Sequence[Verdict], count: int, costs: Costs) -> list[Segment]:
     """Cuts a model into pieces that run one after another.
 
     CPU operators in front of the mapped ones go with the first piece, those behind with the last.
@@ -68,11 +63,8 @@ def split(
     Args:
         graph: The main subgraph.
         verdicts: What `partition` says of it.
-        times_ms: The predicted time of each operator with its parameters on the chip, in ms.
         count: How many pieces.
-        stream_ms_per_byte: What streaming a byte of parameters costs that a piece cannot cache, in
-            ms.
-        cost: The time of a range of mapped operators, in ms, where it is known better.
+        costs: The times of stretches of its mapped operators, as `range_costs` gives them.
 
     Returns:
         The pieces, in the order in which they run.
@@ -88,144 +80,79 @@ def split(
             received=f"{count} segments, {len(mapped)} mapped operators",
             fix=f"Ask for 1 to {max(1, len(mapped))}",
         )
-    price = cost or cached_cost(graph, mapped, times_ms, stream_ms_per_byte)
-    cuts = _cuts(graph, mapped, count, price) if mapped else [0, 0]
-    levels = _levels(graph, mapped, cuts)
-    times = [price(start, stop) if stop > start else 0.0 for start, stop in pairwise(cuts)]
+    if not mapped:
+        return _segments(graph, [0] * len(graph.operators), [0.0])
+    cuts, times = _cut(costs, count)
+    levels = _levels(graph, mapped, [costs.bounds[cut] for cut in cuts])
     return _segments(graph, levels, times)
 
 
-def cached_cost(
-    graph: Subgraph, mapped: Sequence[int], times_ms: Sequence[float], stream_ms_per_byte: float
-) -> Cost:
-    """The time of a range of mapped operators on a chip of their own.
+def slowest_ms(costs: Costs, count: int) -> list[float]:
+    """How fast a model's slowest piece can be, by how many pieces there are.
 
     Args:
-        graph: The main subgraph.
-        mapped: The places of the mapped operators.
-        times_ms: The time of each operator of the graph with its parameters on the chip, in ms.
-        stream_ms_per_byte: What streaming a byte costs, in ms.
+        costs: The times of stretches of its mapped operators.
+        count: The most pieces.
 
     Returns:
-        The function of a range: its times, and streaming of what is more than the cache holds.
+        An estimate in ms for 1 piece, for 2, and so on.
     """
-    needs = [need_of(graph, graph.operators[i]) for i in mapped]
-    room = BEAGLE.tiles * (TILE_WORDS - reserved_words(needs)) * WORD
-    elapsed, held = [0.0], [0]
-    for index, need in zip(mapped, needs, strict=True):
-        elapsed.append(elapsed[-1] + max(0.0, times_ms[index]))
-        held.append(held[-1] + need.words * WORD)
-
-    def cost(start: int, stop: int) -> float:
-        over = max(0, held[stop] - held[start] - room)
-        return elapsed[stop] - elapsed[start] + over * stream_ms_per_byte
-
-    return cost
+    return [float(row[-1]) for row in _fastest(costs.columns(), len(costs.bounds) - 1, count)[1:]]
 
 
-def _cuts(graph: Subgraph, mapped: Sequence[int], count: int, cost: Cost) -> list[int]:
-    """The places among the mapped operators where the pieces begin, and the end."""
-    limit = _fastest(len(mapped), count, cost)
-    carried = _carried(graph, mapped)
-    return _cheapest(len(mapped), count, cost, limit, carried)
-
-
-def _fastest(length: int, count: int, cost: Cost) -> float:
-    """The time of the slowest piece, where it is as fast as can be."""
-    # Pieces can be faster together than the whole: each has a cache of its own.
-    low, high = 0.0, cost(0, length)
-    found = _filled(length, count, cost, low)
-    if found is not None:
-        return found
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        if not low < middle < high:
+def _cut(costs: Costs, count: int) -> tuple[list[int], list[float]]:
+    """The bounds at which the pieces begin, and the end; and the pieces' times in ms."""
+    length = len(costs.bounds) - 1
+    known: dict[tuple[int, int], float] = {}
+    found: list[tuple[float, float, list[int], list[float]]] = []
+    rounds = min(_MOST_ROUNDS, 1 + _MOST_PAIRS // (count * length * length))
+    for _ in range(rounds):
+        limit = float(_fastest(_corrected(costs, known), length, count)[count, length])
+        limit += _SAME * max(1.0, limit)
+        cuts = _cheapest(_corrected(costs, known), length, count, limit)
+        new = [piece for piece in pairwise(cuts) if piece not in known]
+        known |= {piece: costs.exact(*piece) for piece in new}
+        times = [known[piece] for piece in pairwise(cuts)]
+        found.append((max(times), sum(times), cuts, times))
+        if not new:
             break
-        found = _filled(length, count, cost, middle)
-        if found is None:
-            low = middle
-        else:
-            high = found
-    return high
+    _, _, cuts, times = min(found)
+    return cuts, times
 
 
-def _filled(length: int, count: int, cost: Cost, limit: float) -> float | None:
-    """The slowest of pieces that are as long as a limit allows; None where too many are needed."""
-    start, slowest = 0, 0.0
-    for _ in range(count):
-        stop = _reach(start, length, cost, limit)
-        if stop == start:
-            return None
-        slowest = max(slowest, cost(start, stop))
-        if stop == length:
-            return slowest
-        start = stop
-    return None
+def _corrected(costs: Costs, known: dict[tuple[int, int], float]) -> Iterator[Floats]:
+    """The columns, with exact times where they are known."""
+    starts: dict[int, list[int]] = {}
+    for start, stop in known:
+        starts.setdefault(stop, []).append(start)
+    for stop, column in enumerate(costs.columns(), 1):
+        for start in starts.get(stop, ()):
+            column[start] = known[start, stop]
+        yield column
 
 
-def _reach(start: int, length: int, cost: Cost, limit: float) -> int:
-    """The furthest place up to which a piece from a start keeps the limit."""
-    low, high = start, length
-    while low < high:
-        middle = (low + high + 1) // 2
-        if cost(start, middle) <= limit:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+def _fastest(columns: Iterator[Floats], length: int, count: int) -> Floats:
+    """The slowest piece's time where it is least: by pieces, and by the bound that they reach."""
+    best = np.full((count + 1, length + 1), np.inf)
+    best[0, 0] = 0.0
+    for stop, column in enumerate(columns, 1):
+        best[1:, stop] = np.maximum(best[:-1, :stop], column).min(axis=1)
+    return best
 
 
-def _carried(graph: Subgraph, mapped: Sequence[int]) -> list[int]:
-    """For every place where mapped operators can be cut the bytes that go over it."""
-    place = {index: number for number, index in enumerate(mapped)}
-    made: dict[int, int] = {}
-    last: dict[int, int] = {}
-    for index in mapped:
-        op = graph.operators[index]
-        for tensor in graph.activations(op):
-            if tensor in made:
-                last[tensor] = place[index]
-        made |= dict.fromkeys((t for t in op.outputs if t >= 0), place[index])
-    steps = [0] * (len(mapped) + 2)
-    for tensor, end in last.items():
-        size = tensor_bytes(graph.tensors[tensor])
-        steps[made[tensor] + 1] += size
-        steps[end + 1] -= size
-    carried, total = [], 0
-    for step in steps[:-1]:
-        total += step
-        carried.append(total)
-    return carried
-
-
-def _cheapest(
-    length: int, count: int, cost: Cost, limit: float, carried: Sequence[int]
-) -> list[int]:
-    """Cuts that keep the limit and carry the fewest bytes.
-
-    The starts from which a piece up to a stop keeps the limit are a window that only moves on, so
-    that its least element costs a queue.
-    """
-    least: list[float] = [0.0] + [math.inf] * length
-    came: list[list[int]] = []
-    for _ in range(count):
-        new = [math.inf] * (length + 1)
-        source = [-1] * (length + 1)
-        window: deque[int] = deque()
-        for stop in range(1, length + 1):
-            while window and least[window[-1]] > least[stop - 1]:
-                window.pop()
-            window.append(stop - 1)
-            while window and cost(window[0], stop) > limit:
-                window.popleft()
-            if window and math.isfinite(least[window[0]]):
-                source[stop] = window[0]
-                new[stop] = least[window[0]] + carried[stop]
-        came.append(source)
-        least = new
+def _cheapest(columns: Iterator[Floats], length: int, count: int, limit: float) -> list[int]:
+    """The bounds of the pieces that keep a limit and take least together."""
+    least = np.full((count + 1, length + 1), np.inf)
+    least[0, 0] = 0.0
+    source = np.zeros((count + 1, length + 1), np.int64)
+    pieces = np.arange(count)
+    for stop, column in enumerate(columns, 1):
+        sums = least[:-1, :stop] + np.where(column <= limit, column, np.inf)
+        source[1:, stop] = starts = sums.argmin(axis=1)
+        least[1:, stop] = sums[pieces, starts]
     cuts = [length]
-    for source in reversed(came):
-        cuts.append(source[cuts[-1]])
+    for piece in range(count, 0, -1):
+        cuts.append(int(source[piece, cuts[-1]]))
     return cuts[::-1]
 
 

@@ -77,10 +77,12 @@ def _values(draft: Draft, op: Operator) -> list[np.ndarray] | None:
     function = _FUNCTIONS.get(op.type)
     if function is None or option(op, "fusedActivationFunction"):
         return None
+    if not _keeps_its_meaning(draft, op):
+        return None
     arrays = []
     for tensor in op.inputs:
         data = draft.tensor(tensor).data if tensor >= 0 else None
-        if data is None or draft.tensor(tensor).quantization is not None:
+        if data is None:
             return None
         arrays.append(data)
     if sum(a.size for a in arrays) > _MOST_READ:
@@ -95,6 +97,19 @@ def _values(draft: Draft, op: Operator) -> list[np.ndarray] | None:
     if values is None or len(values) != len(types) or None in types:
         return None
     return [np.asarray(v).astype(t) for v, t in zip(values, types, strict=True)]
+
+
+def _keeps_its_meaning(draft: Draft, op: Operator) -> bool:
+    """Whether the integers that come out mean what those that go in mean.
+
+    Quantised numbers may be moved, to where they have the same scale; not computed with.
+    """
+    ends = [t for t in (*op.inputs, *op.outputs) if t >= 0]
+    quantized = [t for t in ends if draft.tensor(t).quantization is not None]
+    if not quantized:
+        return True
+    alike = all(draft.same_quantization(quantized[0], t) for t in quantized)
+    return op.type in _MOVING and alike and {*op.outputs} <= {*quantized}
 
 
 def _sizes(draft: Draft, op: Operator) -> list[np.ndarray] | None:
@@ -177,6 +192,8 @@ def _reduced(function: Callable[..., Any]) -> Callable[[Operator, Arrays], list[
 
 
 # What each operator computes, of numbers without a scale.
+# What moves numbers and does not compute with them.
+_MOVING = ("BROADCAST_TO", "EXPAND_DIMS", "FILL", "RESHAPE", "SQUEEZE", "TILE")
 _FUNCTIONS: dict[str, Callable[[Operator, Arrays], list[np.ndarray] | None]] = {
     "ADD": _pairwise(np.add),
     "BROADCAST_TO": lambda op, a: [np.broadcast_to(a[0], _bounded(a[1].tolist()))],

@@ -114,5 +114,5 @@ def _part(draft: Draft, tensor: int, part: slice) -> int:
 
 ROWS = (
     Rewrite("grouped-depthwise", ("CONV_2D",), groups_of_one, "one step", inputs=2),
-    Rewrite("grouped", ("CONV_2D",), split_groups, "identical", inputs=2),
+    Rewrite("grouped", ("CONV_2D",), split_groups, "one step", inputs=2),
 )
