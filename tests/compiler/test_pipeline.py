@@ -91,3 +91,21 @@ def test_more_segments_than_mapped_operators_are_refused(tmp_path):
     with pytest.raises(UsageError, match="64 segments"):
         segments_of(tmp_path, large(3), 64)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_note_says_where_fewer_segments_would_be_faster(tmp_path):
+    """A chip that only adds transfers would be bought for nothing."""
+    b = GraphBuilder("int8", seed=1)
+    x = b.input((1, 64, 64, 3))
+    for _ in range(3):
+        x = b.conv2d(x, 64, 3)
+    model = b.model(b.mean(x))
+    _, done = segments_of(tmp_path, model, 4)
+    assert len(done) == 4
+    (note,) = [note for one in done for note in one.notes if "would be faster" in note]
+    assert "Predicted: the whole model on one Edge TPU" in note
+    _, (whole,) = segments_of(tmp_path, model, 1)
+    slowest = max(one.latency["usb3"].ms for one in done)
+    assert f"{whole.latency['usb3'].ms:.2f} ms over usb3, here {slowest:.2f} ms" in note
+    _, enough = segments_of(tmp_path, large(), 2)
+    assert not any("faster" in note for one in enough for note in one.notes)

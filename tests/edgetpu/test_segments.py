@@ -5,8 +5,12 @@ import time
 
 import numpy as np
 import pytest
+from published import NETWORKS
 
+from atoll.edgetpu import segment_costs
+from atoll.edgetpu.analysis import analyse
 from atoll.edgetpu.partition import partition
+from atoll.edgetpu.segment_costs import range_costs
 from atoll.edgetpu.segment_models import segment_models
 from atoll.edgetpu.segments import split
 from atoll.errors import CompilerError, UsageError
@@ -55,13 +59,55 @@ def with_cpu_ends() -> Model:
     return b.model(b.dequantize(b.mean(x)))
 
 
+def too_large() -> Model:
+    """More parameters than two chips cache, in layers of many sizes."""
+    b = GraphBuilder("int8")
+    x = b.conv2d(b.input((1, 28, 28, 64)), 256, 3)
+    for filters in (512, 256, 768, 320, 1024, 640, 320, 768, 256, 512):
+        x = b.conv2d(x, filters, 3)
+    return b.model(b.mean(x))
+
+
+def skips_and_narrow(blocks: int) -> Model:
+    """Tensors wide and narrow by turns, with skips over both."""
+    b = GraphBuilder("int8")
+    x = b.conv2d(b.input((1, 16, 16, 3)), 4, 3)
+    for _ in range(blocks):
+        x = b.add(x, b.conv2d(b.conv2d(x, 48, 1), 4, 3))
+    return b.model(x)
+
+
 MODELS = {f.__name__: f for f in (chain, branches, skips, with_cpu_ends)}
 
 
-def segments_of(model: Model, count: int, **how):
-    graph = model.main
-    times = [1.0 + 0.1 * i for i in range(len(graph.operators))]
-    return split(graph, partition(graph), times, count, **how)
+class Given:
+    """Times of stretches that a function of their ends gives."""
+
+    def __init__(self, length, time_of):
+        self.bounds = range(length + 1)
+        self.exact = time_of
+
+    def columns(self):
+        for stop in self.bounds[1:]:
+            yield np.array([self.exact(start, stop) for start in range(stop)])
+
+
+def summed(times) -> Given:
+    """The times of operators, which a stretch has the sum of."""
+    sums = np.concatenate([[0.0], np.cumsum(times)])
+    return Given(len(times), lambda start, stop: float(sums[stop] - sums[start]))
+
+
+def predicted(model: Model, verdicts, **how):
+    return range_costs(
+        model.main, verdicts, **({"min_runtime": 14, "link": "usb3", "clock": "max"} | how)
+    )
+
+
+def segments_of(model: Model, count: int):
+    verdicts = partition(model.main)
+    mapped = sum(verdict.target == "tpu" for verdict in verdicts)
+    return split(model.main, verdicts, count, summed([1.0 + 0.1 * i for i in range(mapped)]))
 
 
 def run_one_after_another(models: list[Model], given: dict[str, np.ndarray]) -> list[np.ndarray]:
@@ -114,7 +160,7 @@ def test_cpu_operators_go_to_the_ends():
     """Only the first and the last chip's host would otherwise wait for a CPU in between."""
     model = with_cpu_ends()
     verdicts = partition(model.main)
-    segments = split(model.main, verdicts, [1.0] * len(verdicts), 3)
+    segments = split(model.main, verdicts, 3, predicted(model, verdicts))
     on_cpu = [[i for i in s.operators if verdicts[i].target == "cpu"] for s in segments]
     assert on_cpu[1] == []
     assert on_cpu[0] == [0]
@@ -126,7 +172,7 @@ def test_no_cut_makes_the_slowest_piece_faster():
     model = chain(9)
     times = [5.0, 1.0, 1.0, 4.0, 9.0, 2.0, 2.0, 2.0, 3.0]
     for count in range(1, 10):
-        segments = split(model.main, partition(model.main), times, count)
+        segments = split(model.main, partition(model.main), count, summed(times))
         best = min(
             max(sum(times[a:b]) for a, b in itertools.pairwise((0, *cuts, 9)))
             for cuts in itertools.combinations(range(1, 9), count - 1)
@@ -143,31 +189,90 @@ def test_a_piece_that_does_not_fit_its_cache_is_as_slow_as_its_streaming():
         x = b.dense(x, 2600)
     model = b.model(b.dense(b.dense(b.dense(x, 8), 8), 8))
     verdicts = partition(model.main)
-    times = [0.01, 0.01, 0.01, 0.01, 0.2, 0.2, 0.2]
-    segments = split(model.main, verdicts, times, 4, stream_ms_per_byte=2e-6)
+    segments = split(model.main, verdicts, 4, predicted(model, verdicts))
     heavy = [sum(i < 4 for i in s.operators) for s in segments]
     assert max(heavy) == 1
-    alone = split(model.main, verdicts, times, 4)
+    alone = split(model.main, verdicts, 4, summed([0.01, 0.01, 0.01, 0.01, 0.2, 0.2, 0.2]))
     assert max(sum(i < 4 for i in s.operators) for s in alone) > 1
 
 
-def test_among_equals_the_cut_with_the_smallest_tensor_is_taken():
+def test_the_cut_goes_where_the_tensor_is_small():
     """What goes over a cut goes over two links."""
     b = GraphBuilder("int8")
-    x = b.input((1, 16, 16, 3))
-    for filters in (32, 32, 2, 32, 32):
+    x = b.input((1, 64, 64, 3))
+    for filters in (32, 32, 2, 32, 32, 32, 2):
         x = b.conv2d(x, filters, 3)
     model = b.model(x)
-    (first, _) = split(model.main, partition(model.main), [0.0, 0.0, 0.0, 0.0, 1.0], 2)
+    verdicts = partition(model.main)
+    (first, _) = split(model.main, verdicts, 2, predicted(model, verdicts))
     assert first.operators == (0, 1, 2)
 
 
-def test_a_cost_of_ones_own_is_used():
+def test_among_equally_slow_cuts_the_others_are_as_fast_as_can_be():
+    """A later chip that need not wait hands its results on sooner."""
+    times = {(0, 1): 5.0, (1, 2): 5.0, (2, 3): 1.0, (1, 3): 4.0, (0, 2): 5.0}
+    model = chain(3)
+    costs = Given(3, lambda start, stop: times.get((start, stop), 9.0))
+    segments = split(model.main, partition(model.main), 2, costs)
+    assert [s.ms for s in segments] == [5.0, 1.0]
+
+
+def test_estimates_that_are_too_low_are_found_out():
+    """What a cache holds is known only when a piece is looked at by itself."""
     model = chain(6)
-    segments = split(
-        model.main, partition(model.main), [1.0] * 6, 2, cost=lambda a, b: float((b - a) ** 3)
-    )
+    costs = Given(6, lambda start, stop: float((stop - start) ** 3))
+    real = costs.exact
+    costs.columns = Given(
+        6, lambda start, stop: 1.0 if start in (0, 5) else real(start, stop)
+    ).columns
+    segments = split(model.main, partition(model.main), 2, costs)
     assert [s.ms for s in segments] == [27.0, 27.0]
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2_1.0_224", "efficientnet_edgetpu_s", "large"])
+def test_more_chips_are_not_slower_and_no_cut_is_faster(name):
+    """Early tensors are large: a cut there costs more time than it saves.
+
+    Held against all cuts in two, each analysed as two models of their own.
+    """
+    model = too_large() if name == "large" else NETWORKS[name].build()
+    verdicts = partition(model.main)
+    costs = predicted(model, verdicts)
+    mapped = sum(verdict.target == "tpu" for verdict in verdicts)
+
+    def slowest(segments):
+        pieces = segment_models(model, segments)
+        return max(analyse(piece.main).latency["usb3"].ms for piece in pieces)
+
+    def fixed(cut):
+        return Given(mapped, lambda start, stop: 0.0 if cut in (start, stop) else 1.0)
+
+    two, three = (slowest(split(model.main, verdicts, n, costs)) for n in (2, 3))
+    every = [slowest(split(model.main, verdicts, 2, fixed(cut))) for cut in range(1, mapped)]
+    assert two <= 1.05 * min(every)
+    assert max(every) > 1.5 * two
+    assert three <= 1.001 * two
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("link", ["usb3", "usb2"])
+def test_a_piece_takes_what_it_is_predicted_to_take_as_a_model(name, link):
+    """Cut by other times than those that are shown, a pipeline would look badly cut."""
+    model = MODELS[name]()
+    verdicts = partition(model.main)
+    for count in (1, 2, 3):
+        segments = split(model.main, verdicts, count, predicted(model, verdicts, link=link))
+        pieces = segment_models(model, segments)
+        shown = [analyse(piece.main).latency[link].ms for piece in pieces]
+        assert [s.ms for s in segments] == pytest.approx(shown)
+
+
+def test_estimates_are_the_exact_times_where_all_is_cached():
+    """Both are sums over the same table; a slip in either would cut in the wrong place."""
+    model = branches()
+    costs = predicted(model, partition(model.main))
+    for stop, column in enumerate(costs.columns(), 1):
+        assert column == pytest.approx([costs.exact(start, stop) for start in range(stop)])
 
 
 def test_more_pieces_than_operators_are_refused():
@@ -205,9 +310,27 @@ def test_five_thousand_operators_are_cut_quickly():
     graph = b.model(x).main
     verdicts = partition(graph)
     start = time.perf_counter()
-    segments = split(graph, verdicts, [1.0] * 5000, 8)
+    costs = range_costs(graph, verdicts, min_runtime=14, link="usb3", clock="max")
+    segments = split(graph, verdicts, 8, costs)
     assert time.perf_counter() - start < 5
     assert [len(s.operators) for s in segments] == [625] * 8
+
+
+def test_a_longer_model_is_cut_at_some_of_its_places(monkeypatch):
+    """All pairs of cuts of very many operators would take minutes."""
+    monkeypatch.setattr(segment_costs, "_MOST_BLOCKS", 12)
+    model = skips_and_narrow(20)
+    verdicts = partition(model.main)
+    costs = predicted(model, verdicts)
+    assert len(costs.bounds) == 13
+    assert costs.bounds[0] == 0 and costs.bounds[-1] == len(verdicts)
+    assert list(costs.bounds) == sorted(set(costs.bounds))
+    for count in (2, 5, 12):
+        segments = split(model.main, verdicts, count, costs)
+        shown = [
+            analyse(piece.main).latency["usb3"].ms for piece in segment_models(model, segments)
+        ]
+        assert [s.ms for s in segments] == pytest.approx(shown)
 
 
 def test_as_googles_compiler_hands_on(shared):

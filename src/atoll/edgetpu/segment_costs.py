@@ -10,6 +10,7 @@ come last are; `RangeCosts.exact` asks `choose`, as the memory plan does.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -265,10 +266,7 @@ def _bounds(count: int, leaving: Sequence[tuple[int, int, float]]) -> tuple[int,
         steps[min(until, count - 1) + 1] -= ms
     over = np.cumsum(steps)
     edges = np.linspace(1, count, _MOST_BLOCKS).astype(int)
-    inner = [
-        int(low + np.argmin(over[low:high]))
-        for low, high in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    inner = [int(low + np.argmin(over[low:high])) for low, high in pairwise(edges)]
     return (0, *inner, count)
 
 

@@ -109,12 +109,11 @@ def _cut(costs: Costs, count: int) -> tuple[list[int], list[float]]:
     for _ in range(rounds):
         limit = float(_fastest(_corrected(costs, known), length, count)[count, length])
         limit += _SAME * max(1.0, limit)
-        cuts = _cheapest(_corrected(costs, known), length, count, limit)
-        new = [piece for piece in pairwise(cuts) if piece not in known]
-        known |= {piece: costs.exact(*piece) for piece in new}
+        cuts, estimate = _cheapest(_corrected(costs, known), length, count, limit)
+        known |= {p: costs.exact(*p) for p in pairwise(cuts) if p not in known}
         times = [known[piece] for piece in pairwise(cuts)]
         found.append((max(times), sum(times), cuts, times))
-        if not new:
+        if max(times) <= limit and abs(sum(times) - estimate) <= _SAME * max(1.0, estimate):
             break
     _, _, cuts, times = min(found)
     return cuts, times
@@ -140,8 +139,10 @@ def _fastest(columns: Iterator[Floats], length: int, count: int) -> Floats:
     return best
 
 
-def _cheapest(columns: Iterator[Floats], length: int, count: int, limit: float) -> list[int]:
-    """The bounds of the pieces that keep a limit and take least together."""
+def _cheapest(
+    columns: Iterator[Floats], length: int, count: int, limit: float
+) -> tuple[list[int], float]:
+    """The bounds of the pieces that keep a limit and take least together, and what they take."""
     least = np.full((count + 1, length + 1), np.inf)
     least[0, 0] = 0.0
     source = np.zeros((count + 1, length + 1), np.int64)
@@ -153,7 +154,7 @@ def _cheapest(columns: Iterator[Floats], length: int, count: int, limit: float) 
     cuts = [length]
     for piece in range(count, 0, -1):
         cuts.append(int(source[piece, cuts[-1]]))
-    return cuts[::-1]
+    return cuts[::-1], float(least[count, length])
 
 
 def _levels(graph: Subgraph, mapped: Sequence[int], cuts: Sequence[int]) -> list[int]:
