@@ -106,6 +106,7 @@ def test_a_note_says_where_fewer_segments_would_be_faster(tmp_path):
     assert "Predicted: the whole model on one Edge TPU" in note
     _, (whole,) = segments_of(tmp_path, model, 1)
     slowest = max(one.latency["usb3"].ms for one in done)
-    assert f"{whole.latency['usb3'].ms:.2f} ms over usb3, here {slowest:.2f} ms" in note
+    faster = whole.latency["usb3"].ms
+    assert f"{faster:.2f} ms over usb3 against {slowest:.2f} ms of the slowest" in note
     _, enough = segments_of(tmp_path, large(), 2)
     assert not any("faster" in note for one in enough for note in one.notes)

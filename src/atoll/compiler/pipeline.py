@@ -90,9 +90,8 @@ def _fewer(
         return ()
     instead = f"{fewer} segments" if fewer > 1 else "the whole model on one Edge TPU"
     return (
-        f"Predicted: {instead} would be faster than {len(segments)} segments. The slowest takes "
-        f"{there:.2f} ms over {_LINK}, here {here:.2f} ms: more are handed larger tensors, and "
-        "each pays for its own call.",
+        f"Predicted: {instead} would be faster than {len(segments)} segments, {there:.2f} ms over "
+        f"{_LINK} against {here:.2f} ms of the slowest: each pays for its own call and transfers.",
     )
 
 

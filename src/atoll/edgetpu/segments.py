@@ -46,7 +46,7 @@ class Segment:
         operators: The places of its operators in the main subgraph, in the graph's order.
         inputs: The tensors that it takes: of the model's inputs, or of earlier pieces' outputs.
         outputs: The tensors that it gives; of the last one the model's outputs, in their order.
-        ms: Its predicted time.
+        ms: Its predicted time; 0 where nothing is mapped.
     """
 
     operators: tuple[int, ...]
