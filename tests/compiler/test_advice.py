@@ -219,3 +219,12 @@ def test_gains_are_weighed_for_the_runtime_that_was_asked_for():
     )
     assert without > with_cache + 0.5
     assert gains[0] == pytest.approx(gains[1], abs=0.01)
+
+
+def test_further_subgraphs_are_not_passed_over_in_silence(tmp_path):
+    """The body of a loop may be most of a model: "maps fully" would not be true of it."""
+    path = tmp_path / "two.tflite"
+    model = chain(2)
+    path.write_bytes(write_model(replace(model, subgraphs=[model.main, chain(3).main])))
+    (caveat,) = check_model(path).caveats
+    assert "one more subgraph" in caveat

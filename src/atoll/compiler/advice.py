@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from atoll.edgetpu.analysis import Analysis
     from atoll.edgetpu.latency.predict import Latency
     from atoll.edgetpu.verdict import Verdict
-    from atoll.tflite.graph import Subgraph
+    from atoll.tflite.graph import Model, Subgraph
 
 # Of how many things in the way it is predicted what each would gain, those of the most operators
 # first; and how many operators are looked at for that in all, so that it takes seconds at most.
@@ -76,7 +76,8 @@ class Checkup:
         quantized: What would become of it in 8 bits; None for a model that does not compute in
             float.
         legalized: What would become of it after `atoll legalize`; None where that changes nothing.
-        caveats: Why Google's compiler would refuse the file as a whole, a line each.
+        caveats: What was not looked at, and why Google's compiler would refuse the file as a whole,
+            a line each.
         ms: Milliseconds that the look took.
     """
 
@@ -152,9 +153,18 @@ def check_model(
         unblocked_ms=unblocked.ms if blockers else None,
         quantized=quantized,
         legalized=legalized,
-        caveats=caveats(graph, analysis.verdicts),
+        caveats=(*_left_out(source.model), *caveats(graph, analysis.verdicts)),
         ms=(time.perf_counter() - start) * 1e3,
     )
+
+
+def _left_out(model: Model) -> tuple[str, ...]:
+    """That there is more than the main subgraph, where there is."""
+    more = len(model.subgraphs) - 1
+    if not more:
+        return ()
+    others = "one more subgraph, which is" if more == 1 else f"{more} more subgraphs, which are"
+    return (f"Only the main subgraph is looked at. The file has {others} left to the CPU.",)
 
 
 def weigh(
