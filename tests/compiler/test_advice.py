@@ -228,3 +228,15 @@ def test_further_subgraphs_are_not_passed_over_in_silence(tmp_path):
     path.write_bytes(write_model(replace(model, subgraphs=[model.main, chain(3).main])))
     (caveat,) = check_model(path).caveats
     assert "one more subgraph" in caveat
+
+
+def test_a_time_that_nobody_knows_is_said_to_be_left_out(tmp_path):
+    """An operator of somebody's own may take longer than all the rest."""
+    b = GraphBuilder()
+    x = b.relu(b.input((1, 8)))
+    (y,) = b.op("CUSTOM", [x], [(1, 8)], custom_name="Sorting")
+    path = tmp_path / "own.tflite"
+    path.write_bytes(write_model(b.model(y)))
+    checkup = check_model(path)
+    assert any("Sorting is not known" in caveat for caveat in checkup.caveats)
+    assert checkup.analysis.latency["usb3"].ops[1].ms == 0

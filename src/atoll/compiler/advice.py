@@ -11,6 +11,7 @@ from atoll.compiler.hypothetical import as_mapped, as_quantized, computes_in_flo
 from atoll.compiler.legalizing import in_theory
 from atoll.compiler.source import read_source
 from atoll.edgetpu.analysis import analyse
+from atoll.edgetpu.latency.host import is_priced
 from atoll.edgetpu.latency.links import check_link
 from atoll.edgetpu.latency.predict import predict
 from atoll.edgetpu.memory import plan_memory
@@ -153,7 +154,11 @@ def check_model(
         unblocked_ms=unblocked.ms if blockers else None,
         quantized=quantized,
         legalized=legalized,
-        caveats=(*_left_out(source.model), *caveats(graph, analysis.verdicts)),
+        caveats=(
+            *_left_out(source.model),
+            *_unpriced(analysis),
+            *caveats(graph, analysis.verdicts),
+        ),
         ms=(time.perf_counter() - start) * 1e3,
     )
 
@@ -165,6 +170,15 @@ def _left_out(model: Model) -> tuple[str, ...]:
         return ()
     others = "one more subgraph, which is" if more == 1 else f"{more} more subgraphs, which are"
     return (f"Only the main subgraph is looked at. The file has {others} left to the CPU.",)
+
+
+def _unpriced(analysis: Analysis) -> tuple[str, ...]:
+    """That the time of some operators on the CPU is not known, where it is not."""
+    pairs = zip(analysis.graph.operators, analysis.verdicts, strict=True)
+    names = sorted({v.type for op, v in pairs if v.target == "cpu" and not is_priced(op)})
+    if not names:
+        return ()
+    return (f"How long the CPU takes for {', '.join(names)} is not known: the time leaves it out.",)
 
 
 def weigh(

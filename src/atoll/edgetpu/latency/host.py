@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from atoll.edgetpu.latency.cycles import work
+from atoll.edgetpu.partition import CALLING_OPS
 from atoll.edgetpu.shapes import elements
 
 if TYPE_CHECKING:
@@ -40,10 +41,15 @@ def host_work(graph: Subgraph, op: Operator) -> HostWork:
         op: The operator.
 
     Returns:
-        Its work; none for one that only renames what is there.
+        Its work; none for one that only renames what is there, or that nobody knows the time of.
     """
-    count, price = RULES.get(op.custom_name or op.type, _OTHER)
+    count, price = RULES.get(op.custom_name or op.type, _OTHER if is_priced(op) else _FREE)
     return HostWork(count(graph, op), price)
+
+
+def is_priced(op: Operator) -> bool:
+    """Whether there is reason to price an operator: not one of somebody's own, nor a call."""
+    return (op.custom_name or op.type) in RULES or not (op.custom_name or op.type in CALLING_OPS)
 
 
 def _moved(graph: Subgraph, op: Operator) -> int:
