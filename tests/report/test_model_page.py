@@ -6,7 +6,6 @@ from html.parser import HTMLParser
 import pytest
 
 from atoll.compiler.advice import weigh
-from atoll.compiler.summary import blocker_document
 from atoll.edgetpu.analysis import analyse
 from atoll.report.model_page import render, write_model_page
 from atoll.tflite.build import GraphBuilder
@@ -42,7 +41,7 @@ def _analysis():
 
 
 def _render(analysis, title="model"):
-    return render(title, analysis, [blocker_document(one) for one in weigh(analysis)])
+    return render(title, analysis, weigh(analysis))
 
 
 def test_every_operator_has_a_row_in_the_colour_of_where_it_runs():

@@ -61,7 +61,7 @@ def check(
     """
     from atoll.cli.console import print_json
     from atoll.compiler.advice import check_model
-    from atoll.compiler.summary import blocker_document, check_document
+    from atoll.compiler.summary import check_document
 
     checkup = check_model(
         model,
@@ -73,8 +73,7 @@ def check(
     if html is not None:
         from atoll.report.model_page import write_model_page
 
-        blockers = [blocker_document(blocker) for blocker in checkup.blockers]
-        write_model_page(model.name, checkup.analysis, blockers, html, link=link.value)
+        write_model_page(model.name, checkup.analysis, checkup.blockers, html, link=link.value)
     if as_json:
         print_json(check_document(checkup))
     else:

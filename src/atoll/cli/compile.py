@@ -143,8 +143,6 @@ def compile_(
 
 def _write_page(one: Compiled, path: Path) -> None:
     from atoll.compiler.advice import weigh
-    from atoll.compiler.summary import blocker_document
     from atoll.report.model_page import write_model_page
 
-    blockers = [blocker_document(blocker) for blocker in weigh(one.analysis)]
-    write_model_page(one.input.name, one.analysis, blockers, path)
+    write_model_page(one.input.name, one.analysis, weigh(one.analysis), path)

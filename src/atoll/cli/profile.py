@@ -67,12 +67,10 @@ def profile(
     )
     if html is not None:
         from atoll.compiler.advice import weigh
-        from atoll.compiler.summary import blocker_document
         from atoll.report.model_page import write_model_page
 
         blockers = weigh(found.analysis, link=link.value)
-        documents = [blocker_document(blocker) for blocker in blockers]
-        write_model_page(model.name, found.analysis, documents, html, link=link.value)
+        write_model_page(model.name, found.analysis, blockers, html, link=link.value)
     if as_json:
         print_json(profile_document(found))
     else:

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from atoll.compiler.oplog import count_operators
+from atoll.compiler.summary import blocker_document
 from atoll.edgetpu.chip import BEAGLE
 from atoll.edgetpu.latency.predict import SPENDING
 from atoll.files import write_text
@@ -15,9 +16,10 @@ from atoll.report.lanes import MOST_LANES, lanes
 from atoll.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from atoll.compiler.advice import Blocker
     from atoll.edgetpu.analysis import Analysis
     from atoll.edgetpu.latency.predict import Latency
     from atoll.edgetpu.memory import MemoryPlan
@@ -57,7 +59,7 @@ class Part:
 def write_model_page(
     title: str,
     analysis: Analysis,
-    blockers: Sequence[Mapping[str, Any]],
+    blockers: Sequence[Blocker],
     path: Path,
     *,
     link: str = "usb3",
@@ -67,8 +69,7 @@ def write_model_page(
     Args:
         title: The model's name.
         analysis: What would become of it.
-        blockers: What keeps operators from the chip, the one whose mending gains most first, as
-            `atoll check --json` gives them.
+        blockers: What keeps operators from the chip, the one whose mending gains most first.
         path: The file to write.
         link: Whose times the operators show.
 
@@ -81,7 +82,7 @@ def write_model_page(
 def render(
     title: str,
     analysis: Analysis,
-    blockers: Sequence[Mapping[str, Any]],
+    blockers: Sequence[Blocker],
     *,
     link: str = "usb3",
 ) -> str:
@@ -106,7 +107,7 @@ def render(
         memory=analysis.memory,
         capacity=BEAGLE.parameter_memory,
         cache=_cache_parts(analysis.memory),
-        blockers=blockers,
+        blockers=[blocker_document(blocker) for blocker in blockers],
         rows=_rows(analysis, latency, picture),
         width=2 * _MARGIN + _LANE * max((_rightmost(row) for row in picture), default=0),
         height=_HEIGHT,
