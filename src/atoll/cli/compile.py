@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from atoll.cli.app import print_version
-from atoll.cli.limits import Limit, check_limits
+from atoll.cli.limits import check_limits
+from atoll.cli.options import AsJson, FailOn, MultipleSubgraphs
 from atoll.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,10 +64,7 @@ def compile_(
         int, typer.Option("--delegate_search_step", "-k", metavar="N",
                           help="How many operators to leave out at a try.")
     ] = 1,
-    enable_multiple_subgraphs: Annotated[
-        bool, typer.Option("--enable_multiple_subgraphs", "-a",
-                           help="Let more than one part of the graph be mapped.")
-    ] = False,
+    enable_multiple_subgraphs: MultipleSubgraphs = False,
     timeout_sec: Annotated[
         int, typer.Option("--timeout_sec", "-t", metavar="N",
                           help="Seconds that it may take.")
@@ -86,14 +84,8 @@ def compile_(
         Path | None, typer.Option("--html", metavar="PATH", show_default=False,
                                   help="Write a page about it too; for one model.")
     ] = None,
-    fail_on: Annotated[
-        list[Limit] | None,
-        typer.Option(show_default=False,
-                     help="Exit with 1 if operators stay on the CPU, or parameters off the chip.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document.")
-    ] = False,
+    fail_on: FailOn = None,
+    as_json: AsJson = False,
     version: Annotated[
         bool, typer.Option("--version", "-v", callback=print_version, is_eager=True,
                            help="Print the version.")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from atoll.cli.console import short_name
-from atoll.cli.limits import Limit, check_limits
+from atoll.cli.limits import check_limits
 from atoll.cli.names import Clock, LinkName
+from atoll.cli.options import AsJson, FailOn, MultipleSubgraphs, OldestRuntime, Page
 from atoll.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,26 +28,11 @@ def profile(
         int, typer.Option(metavar="N", help="How many operators to show, the slowest first; 0 for "
                           "all, in order.")
     ] = 15,
-    min_runtime_version: Annotated[
-        int, typer.Option("--min_runtime_version", "-m", metavar="N",
-                          help="The oldest runtime that must run it, 10 to 14.")
-    ] = 14,
-    enable_multiple_subgraphs: Annotated[
-        bool, typer.Option("--enable_multiple_subgraphs", "-a",
-                           help="Let more than one part of the graph be mapped.")
-    ] = False,
-    html: Annotated[
-        Path | None, typer.Option("--html", metavar="PATH", show_default=False,
-                                  help="Write a page about it too.")
-    ] = None,
-    fail_on: Annotated[
-        list[Limit] | None,
-        typer.Option(show_default=False,
-                     help="Exit with 1 if operators stay on the CPU, or parameters off the chip.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document.")
-    ] = False,
+    min_runtime_version: OldestRuntime = 14,
+    enable_multiple_subgraphs: MultipleSubgraphs = False,
+    html: Page = None,
+    fail_on: FailOn = None,
+    as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Predict the time of a call, operator by operator: what bounds each, and the memory.
 
