@@ -1,0 +1,1 @@
+"""The old Coral libraries' own names, over this runtime."""

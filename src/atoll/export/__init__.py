@@ -1,0 +1,1 @@
+"""Models packed for other programs."""

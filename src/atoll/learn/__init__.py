@@ -1,0 +1,1 @@
+"""Learning new classes from embeddings: weight imprinting and softmax regression."""

@@ -1,0 +1,1 @@
+"""C sources that are compiled when they are first needed, and kept."""

@@ -1,0 +1,1 @@
+"""A virtual Edge TPU on USB: the real driver talks to it as to a stick."""
