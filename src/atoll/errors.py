@@ -54,6 +54,13 @@ class DeviceError(AtollError):
     """A device that is not there, or failed."""
 
 
+class DeviceLostError(DeviceError):
+    """A device that was there and is no longer: unplugged, silent, or its driver ended.
+
+    The call that raises it has no answer; another device may be asked the same.
+    """
+
+
 class CompilerError(AtollError):
     """A compiler that failed, or a graph that it cannot take."""
 
