@@ -69,7 +69,7 @@ def test_the_rooms_that_train_import_without_the_framework():
         "import sys, importlib\n"
         "for name in ('framework', 'train.training', 'train.transfer', 'train.weights',\n"
         "             'train.backbones', 'train.features', 'train.networks.small_convnet',\n"
-        "             'quantize.post_training', 'quantize.calibration', 'evaluate.classifier'):\n"
+        "             'quantize.post_training', 'quantize.calibration', 'adapters.classify'):\n"
         "    importlib.import_module('atoll.' + name)\n"
         "print(sorted({'tensorflow', 'keras', 'matplotlib'} & set(sys.modules)))"
     )

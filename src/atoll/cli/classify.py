@@ -35,8 +35,8 @@ def classify(
 ) -> None:  # fmt: skip
     """Name what is on photos, and draw it if asked."""
     from atoll.data.decode import UnreadablePhoto, decode
-    from atoll.evaluate.classifier import Classifier
-    from atoll.evaluate.draw import label
+    from atoll.adapters.classify import Classifier
+    from atoll.adapters.drawing import label
     from atoll.files import make_folder, replacing
 
     if top < 1:

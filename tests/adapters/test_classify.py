@@ -9,7 +9,7 @@ from pixel_models import SCORES, SIDE, pixel_file, pixel_model
 from atoll.data.decode import UnreadablePhoto
 from atoll.edgetpu.simfile import compile_for_sim
 from atoll.errors import ModelError
-from atoll.evaluate.classifier import Classifier
+from atoll.adapters.classify import Classifier
 from atoll.tflite.metadata import ImageMetadata, attach
 from atoll.tflite.reader import read_model
 from atoll.tflite.writer import write_model
@@ -124,10 +124,10 @@ def test_a_model_that_takes_no_photo_is_refused(shared):
         Classifier(shared / "models/v13/keras_lstm_mnist_ptq.tflite", device="cpu")
 
 
-def test_a_detector_is_refused_at_the_first_photo(tmp_path, photo):
+def test_a_detector_is_refused_when_it_is_opened(tmp_path):
     model = pixel_file(tmp_path / "m.tflite", shapes=((1, SCORES), (1, SCORES)))
-    with pytest.raises(ModelError, match="one output"):
-        Classifier(model, device="cpu").top(photo, 1)
+    with pytest.raises(ModelError, match=r"one output \[1,C\]"):
+        Classifier(model, device="cpu")
 
 
 def test_what_is_no_photo_is_said_so(tmp_path):

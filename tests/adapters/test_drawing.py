@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from atoll.evaluate.draw import label
+from atoll.adapters.drawing import label
 
 
 def changed(before: Image.Image, after: Image.Image) -> np.ndarray:

@@ -1,0 +1,90 @@
+"""Classification: one score a class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from atoll.adapters.results import Class, label_of
+from atoll.adapters.table import Adapter, Wanted
+from atoll.adapters.vision import Vision
+from atoll.data.arrays import read_pixels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from atoll.adapters.facts import Facts
+    from atoll.adapters.placement import Placement
+    from atoll.adapters.table import Decode
+
+
+def _scores(facts: Facts) -> Decode[np.ndarray] | None:
+    """One output whose numbers all lie along one axis."""
+    if len(facts.outputs) != 1 or facts.outputs[0].size != max(facts.shapes[0], default=0):
+        return None
+    return lambda raw, _wanted: raw[0].reshape(-1).astype(np.float32, copy=False)
+
+
+CLASSIFIERS: tuple[Adapter[np.ndarray], ...] = (
+    Adapter("scores", "one output [1,C]", _scores, resize="crop"),
+)
+
+
+def best(scores: np.ndarray, labels: Sequence[str], wanted: Wanted) -> list[Class]:
+    """The classes with the highest scores.
+
+    Args:
+        scores: (classes,), one score a class.
+        labels: The name of class i at place i.
+        wanted: The threshold, and how many.
+
+    Returns:
+        Best first; equal scores in the order of their numbers.
+    """
+    order = np.argsort(-scores, kind="stable")[: wanted.most]
+    return [
+        Class(label_of(labels, int(i)), float(scores[i]), int(i))
+        for i in order
+        if scores[i] >= wanted.threshold
+    ]
+
+
+class Classifier(Vision[np.ndarray, list[Class]]):
+    """A classifier, ready to look at photos.
+
+    Example:
+        >>> with Classifier(Path("RUN")) as classifier:
+        ...     classifier.see(Path("photo.jpg"))[0].label
+    """
+
+    task = "classify"
+    usual = Wanted(threshold=-np.inf, most=3)
+
+    @classmethod
+    def adapters(cls) -> Sequence[Adapter[np.ndarray]]:
+        """The forms of output that are known."""
+        return CLASSIFIERS
+
+    def top(self, photo: Path, count: int) -> list[tuple[str, float]]:
+        """The classes with the highest scores, as pairs.
+
+        A large JPEG is decoded no larger than the model needs it, as in training and measuring.
+
+        Args:
+            photo: A photo's file.
+            count: How many.
+
+        Returns:
+            (label, score) pairs, best first.
+
+        Raises:
+            UnreadablePhoto: The file is no photo.
+        """
+        pixels = read_pixels(photo, self.preprocessing)
+        wanted = Wanted(threshold=-np.inf, most=count)
+        return [(c.label, c.score) for c in best(self._found(pixels, wanted), self.labels, wanted)]
+
+    def _told(self, found: np.ndarray, placement: Placement, wanted: Wanted) -> list[Class]:
+        return best(found, self.labels, wanted)

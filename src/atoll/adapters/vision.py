@@ -1,0 +1,212 @@
+"""A model with its adapter: from a photo to what is on it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+from PIL import Image
+
+from atoll.adapters.facts import facts_of, real_numbers
+from atoll.adapters.placement import RESIZES, place
+from atoll.adapters.table import Found, Wanted, choose
+from atoll.data.decode import decode
+from atoll.data.labels import read_labels
+from atoll.errors import ModelError, UsageError
+from atoll.quiet import quiet
+from atoll.runtime.interpreter import Interpreter
+from atoll.runtime.model_input import input_spec
+from atoll.tflite.metadata import read_label_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from atoll.adapters.facts import Facts
+    from atoll.adapters.placement import Placement
+    from atoll.adapters.table import Adapter
+    from atoll.data.preprocessing import Preprocessing
+    from atoll.runtime.interpreter import TensorInfo
+
+Seen = TypeVar("Seen")
+
+# A photo: a file, one that is open, an image, or uint8 pixels (height, width, 3) in RGB order.
+Photo = Path | str | IO[bytes] | Image.Image | np.ndarray
+
+# What a RUN holds, the best to run first.
+_IN_RUN = ("model_quant_sim.tflite", "model_quant.tflite")
+
+
+class Vision(ABC, Generic[Found, Seen]):
+    """A model with what it wants of a photo and what its outputs mean.
+
+    Calls from several threads take turns at the model, as at the Interpreter that it holds.
+
+    Args:
+        source: A .tflite file, a folder that `atoll build` made, a file's content, or an
+            Interpreter, which stays the caller's own to close.
+        device: Where it runs, as in `atoll.Interpreter`; of no meaning for an Interpreter.
+        labels: A labels file, or the labels themselves; None takes those in the model.
+        kind: An adapter's name; None for the one that recognises the model.
+        resize: How a photo is laid into the input, a key of `placement.RESIZES`; None for what
+            the file says, or is usual for such models.
+        anchors: Anchor boxes for a detector that has none inside, (n, 4) as y, x of the centre,
+            height and width, from 0 to 1.
+        options: What an Interpreter takes beside these, such as threads.
+
+    Attributes:
+        labels: The class names.
+        device: The name of the device that it runs on.
+        facts: What is known of the model.
+        kind: The name of the adapter that was chosen.
+        resize: As above, what was chosen.
+        preprocessing: What the input wants of a photo.
+
+    Raises:
+        ModelError: There is no such model, it takes no photo, or no adapter knows its outputs.
+        DeviceError: The device is not there.
+        UsageError: There is no such adapter or way to resize.
+    """
+
+    task: ClassVar[str]
+    usual: ClassVar[Wanted]
+    facts: Facts
+    preprocessing: Preprocessing
+
+    def __init__(
+        self,
+        source: Path | str | bytes | Interpreter,
+        *,
+        device: str = "auto",
+        labels: Path | Sequence[str] | None = None,
+        kind: str | None = None,
+        resize: str | None = None,
+        anchors: np.ndarray | None = None,
+        **options: Any,
+    ) -> None:
+        if resize is not None and resize not in RESIZES:
+            raise UsageError(
+                "--resize",
+                f"there are {', '.join(RESIZES)}",
+                received=resize,
+                fix="Name one of these, or leave it out",
+            )
+        given = (
+            [] if labels is None else read_labels(labels) if isinstance(labels, Path) else labels
+        )
+        self._owned = not isinstance(source, Interpreter)
+        self._interpreter = (
+            source if isinstance(source, Interpreter) else _opened(source, device, options)
+        )
+        self.device = self._interpreter.device
+        spec = input_spec(self._interpreter.model, self._interpreter.name)
+        self.labels = list(given) or read_label_file(self._interpreter.model) or []
+        self.facts = facts_of(self._interpreter, self.labels, anchors)
+        adapter, self._decode = choose(self.adapters(), self.facts, self.task, kind)
+        self.kind = adapter.name
+        said = spec.preprocessing.resize if spec.basis == "atoll" else adapter.resize
+        self.resize = resize or said
+        self.preprocessing = spec.preprocessing
+        if spec.basis == "assumed":
+            mean, std = adapter.assumed
+            self.preprocessing = replace(spec.preprocessing, mean=(mean,) * 3, std=(std,) * 3)
+
+    @classmethod
+    @abstractmethod
+    def adapters(cls) -> Sequence[Adapter[Found]]:
+        """The task's table."""
+
+    @abstractmethod
+    def _told(self, found: Found, placement: Placement, wanted: Wanted) -> Seen:
+        """What was decoded, in the photo's coordinates and with the classes' names."""
+
+    def see(self, photo: Photo, wanted: Wanted | None = None) -> Seen:
+        """What is on a photo.
+
+        Args:
+            photo: A photo.
+            wanted: What to tell of it; None for what is usual for the task.
+
+        Raises:
+            UnreadablePhoto: The file is no photo.
+            ModelError: The model failed, or gave other shapes than it declared.
+            DeviceError: The device failed.
+        """
+        image = opened_photo(photo)
+        wanted = wanted or self.usual
+        size = self.preprocessing.width, self.preprocessing.height
+        pixels, placement = place(image, size, self.resize)
+        return self._told(self._found(pixels, wanted), placement, wanted)
+
+    def _found(self, pixels: np.ndarray, wanted: Wanted) -> Found:
+        info = self._interpreter.inputs[0]
+        raw = self._interpreter.invoke(model_input(info, self.preprocessing, pixels)[None])
+        pairs = zip(self._interpreter.outputs, raw, strict=True)
+        return self._decode([real_numbers(output, values) for output, values in pairs], wanted)
+
+    def close(self) -> None:
+        """Gives the model's memory back; an Interpreter that was given stays open."""
+        if self._owned:
+            self._interpreter.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def opened_photo(photo: Photo) -> Image.Image:
+    """A photo as an image in RGB. Raises UnreadablePhoto."""
+    if isinstance(photo, Image.Image):
+        return photo if photo.mode == "RGB" else photo.convert("RGB")
+    if isinstance(photo, np.ndarray):
+        return Image.fromarray(photo)
+    return decode(Path(photo) if isinstance(photo, str) else photo)
+
+
+def model_input(info: TensorInfo, preprocessing: Preprocessing, pixels: np.ndarray) -> np.ndarray:
+    """Pixels as an input takes them.
+
+    Args:
+        info: The input.
+        preprocessing: What it wants.
+        pixels: uint8 (height, width, 3), RGB, at the input's size.
+
+    Returns:
+        The input's type, (height, width, 3).
+    """
+    if np.dtype(info.dtype).kind in "iu":
+        # Integers without a scale stand for themselves.
+        return preprocessing.quantize(pixels, info.scale or 1.0, info.zero_point, info.dtype)
+    return preprocessing.normalize(pixels).astype(info.dtype)
+
+
+def _opened(source: Path | str | bytes, device: str, options: dict[str, Any]) -> Interpreter:
+    if not isinstance(source, bytes):
+        source = _model_in(Path(source))
+    with quiet():  # LiteRT announces its kernels on standard error
+        return Interpreter(source, device=device, **options)
+
+
+def _model_in(source: Path) -> Path:
+    if not source.is_dir():
+        return source
+    for name in _IN_RUN:
+        if (source / name).is_file():
+            return source / name
+    raise ModelError(
+        source,
+        "a RUN folder holds model_quant.tflite",
+        received="a folder without it",
+        fix="Finish it with atoll build, or name a .tflite file",
+    )
