@@ -38,7 +38,7 @@ def call(interpreter, array):
     return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
 
 
-def adding(payload: bytes):
+def adding(_index, payload):
     """Adds the payload's number."""
     number = int(payload.decode() or 0)
 
@@ -70,7 +70,7 @@ def test_other_custom_operators_are_left_alone():
 def test_a_kernels_error_reaches_the_caller_with_its_words():
     """LiteRT alone says only that something failed."""
 
-    def failing(payload):
+    def failing(_index, payload):
         def kernel(inputs, outputs):
             raise ZeroDivisionError("no such weight")
 
@@ -91,7 +91,7 @@ def test_our_own_errors_pass_as_they_are():
     """A damaged payload is a model error, with its own cure."""
     error = CompilerError("x", "a rule", received="y", fix="Do z")
 
-    def refusing(payload):
+    def refusing(_index, payload):
         raise error
 
     delegate = PythonDelegate("mine", refusing)
@@ -103,7 +103,7 @@ def test_our_own_errors_pass_as_they_are():
 def test_the_users_interrupt_is_no_failed_kernel():
     """Ctrl-C must end the program, not read as a broken model."""
 
-    def interrupted(payload):
+    def interrupted(_index, payload):
         def kernel(inputs, outputs):
             raise KeyboardInterrupt
 
@@ -122,7 +122,7 @@ def test_tensors_have_their_types_and_shapes(dtype):
     """A kernel that reads bytes for floats gives nonsense."""
     seen = []
 
-    def looking(payload):
+    def looking(_index, payload):
         def kernel(inputs, outputs):
             seen.append([(a.dtype, a.shape) for a in (*inputs, *outputs)])
             outputs[0][...] = inputs[0]

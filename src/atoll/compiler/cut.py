@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from atoll.tflite.edit import between as between_tensors
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -70,10 +72,4 @@ def between(graph: Subgraph, inputs: Collection[str], outputs: Collection[str]) 
     """
     given = [i for i, tensor in enumerate(graph.tensors) if tensor.name in inputs]
     wanted = [i for i, tensor in enumerate(graph.tensors) if tensor.name in outputs]
-    needed, known = set(wanted), set(given)
-    operators = []
-    for op in reversed(graph.operators):
-        if any(t in needed and t not in known for t in op.outputs):
-            operators.append(op)
-            needed.update(op.inputs)
-    return replace(graph, operators=operators[::-1], inputs=given, outputs=wanted)
+    return between_tensors(graph, given, wanted)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from atoll.edgetpu.partition import partition, stages
 from atoll.edgetpu.rules import NEWEST_RUNTIME
 from atoll.errors import CompilerError
-from atoll.tflite.edit import compact, with_main
+from atoll.tflite.edit import compact, renumbered, with_main
 from atoll.tflite.graph import Model, Operator, Subgraph
+from atoll.tflite.reader import parse_model
 from atoll.tflite.writer import write_model
 
 if TYPE_CHECKING:
@@ -79,6 +80,35 @@ def compile_for_sim(model: Model, *, min_runtime: int = NEWEST_RUNTIME) -> Model
         UsageError: There is no such runtime version.
     """
     return to_sim(model, partition(model.main, min_runtime=min_runtime))
+
+
+def uncut(model: Model, source: object) -> Model:
+    """The model that a simulator's file was made of: `to_sim` undone.
+
+    Args:
+        model: A model with operators named `SIM_OP`; it stays as it is.
+        source: What to call it in a message.
+
+    Returns:
+        A model in which their operators stand in their places.
+
+    Raises:
+        ModelError: A payload is damaged.
+    """
+    graph = model.main
+    tensors, operators = list(graph.tensors), []
+    for op in graph.operators:
+        if op.custom_name != SIM_OP:
+            operators.append(op)
+            continue
+        part = parse_model(op.custom_options, f"{source}: {SIM_OP}'s payload").main
+        new = dict(zip((*part.inputs, *part.outputs), (*op.inputs, *op.outputs), strict=False))
+        for index, tensor in enumerate(part.tensors):
+            if index not in new:
+                new[index] = len(tensors)
+                tensors.append(tensor)
+        operators += [renumbered(each, new) for each in part.operators]
+    return with_main(model, replace(graph, tensors=tensors, operators=operators))
 
 
 class _Readers:

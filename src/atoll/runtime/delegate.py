@@ -16,14 +16,17 @@ from atoll.tflite.types import BY_NAME
 
 # Fills the outputs from the inputs: arrays over LiteRT's own memory, valid during the call.
 Kernel = Callable[[Sequence[np.ndarray], Sequence[np.ndarray]], None]
-# Makes the kernel of one operator from its payload.
-KernelFactory = Callable[[bytes], Kernel]
+# Makes the kernel of one operator, given its place among those of its name and its payload. Where
+# the file does not say the shapes of its outputs, the kernel has a method that does:
+# output_shapes(input_shapes).
+KernelFactory = Callable[[int, bytes], Kernel]
+Shape = tuple[int, ...]
 
 _MOST_DIMENSIONS = 8
 
 
 class PythonDelegate:
-    """Claims every custom operator of one name, and gives each a kernel made from its payload.
+    """Claims every custom operator of one name, and gives each a kernel of its own.
 
     Pass it to one LiteRT Interpreter in `experimental_delegates`, and keep it until after that is
     gone. LiteRT turns whatever goes wrong in here into a RuntimeError with no reason: catch that,
@@ -31,7 +34,7 @@ class PythonDelegate:
 
     Args:
         name: The custom operators' name.
-        make_kernel: Makes a kernel from a payload.
+        make_kernel: Makes the kernel of one of them.
 
     Raises:
         DeviceError: This machine's C structures are not those that LiteRT has.
@@ -46,7 +49,7 @@ class PythonDelegate:
         # so that a model's memory is free as soon as nobody holds it.
         registration = lite.Registration(
             init=lite.INIT(self._operators.on_init),
-            prepare=lite.CALL(lambda _context, _node: lite.OK),
+            prepare=lite.CALL(self._operators.on_prepare_node),
             invoke=lite.CALL(self._operators.on_invoke),
             custom_name=b"AtollPythonDelegate",
             version=1,
@@ -112,6 +115,9 @@ class _Operators:
         # A handle of 0 would mean failure.
         return 1 + self._by_node[lite.integers(params.nodes_to_replace)[0]]
 
+    def on_prepare_node(self, context: int, node: int) -> int:
+        return self._guarded(lambda: self._resize(context, node))
+
     def on_invoke(self, context: int, node: int) -> int:
         return self._guarded(lambda: self._run(context, node))
 
@@ -151,21 +157,44 @@ class _Operators:
 
     def _taken(self, context: lite.Context, node: Any) -> _Claimed:
         inputs, outputs = lite.integers(node.inputs), lite.integers(node.outputs)
-        for index in (*inputs, *outputs):
-            _check_layout(context, index)
         payload = c.string_at(node.custom_initial_data, node.custom_initial_data_size)
+        kernel = self._make_kernel(len(self.claimed), payload)
+        for index in inputs if hasattr(kernel, "output_shapes") else (*inputs, *outputs):
+            _check_layout(context, index)
         return _Claimed(
-            self._make_kernel(payload),
-            [_Window(index) for index in inputs],
-            [_Window(index) for index in outputs],
+            kernel, [_Window(index) for index in inputs], [_Window(index) for index in outputs]
         )
 
-    def _run(self, context: int, node: int) -> None:
+    def _resize(self, address: int, node: int) -> None:
+        """Gives outputs the shapes that the kernel says, where it says any."""
+        claimed = self._of(node)
+        shapes = getattr(claimed.kernel, "output_shapes", None)
+        if shapes is None:
+            return
+        context = lite.Context.from_address(address)
+
+        def shape(window: _Window) -> Shape:
+            return tuple(lite.integers(context.tensors[window.index].dims))
+
+        taken = [shape(window) for window in claimed.inputs]
+        for window, wanted in zip(claimed.outputs, shapes(taken), strict=True):
+            if shape(window) != wanted:
+                tensor = c.addressof(context.tensors[window.index])
+                status = context.resize_tensor(address, tensor, lite.owned_int_array(wanted))
+                if status != lite.OK:
+                    raise RuntimeError(f"LiteRT did not resize tensor {window.index} to {wanted}")
+
+    def _of(self, node: int) -> _Claimed:
         handle = c.c_void_p.from_address(node + lite.Node.user_data.offset).value
-        table = c.c_void_p.from_address(context + lite.Context.tensors.offset).value
-        if handle is None or table is None:
+        if handle is None:
             raise _unknown_layout("an operator with no kernel")
-        claimed = self.claimed[handle - 1]
+        return self.claimed[handle - 1]
+
+    def _run(self, context: int, node: int) -> None:
+        claimed = self._of(node)
+        table = c.c_void_p.from_address(context + lite.Context.tensors.offset).value
+        if table is None:
+            raise _unknown_layout("no tensors")
         claimed.kernel(
             [window.array(table) for window in claimed.inputs],
             [window.array(table) for window in claimed.outputs],
@@ -176,6 +205,7 @@ class _Window:
     """A tensor of LiteRT's as an array over its memory, made anew only when that has moved."""
 
     def __init__(self, index: int) -> None:
+        self.index = index
         self._offset = index * c.sizeof(lite.LiteTensor)
         self._table = 0
         self._data = c.c_void_p()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from atoll.errors import AtollError, ModelError
+from atoll.runtime.tensor_info import info_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from atoll.runtime.delegate import PythonDelegate
+    import numpy as np
 
 # What LiteRT raises for a file or a graph that it cannot take.
 LITERT_ERRORS = (RuntimeError, ValueError, TypeError)
@@ -21,17 +21,59 @@ LITERT_ERRORS = (RuntimeError, ValueError, TypeError)
 KERNELS = ("AUTO", "BUILTIN_WITHOUT_DEFAULT_DELEGATES")
 
 
-@dataclass
-class Session:
+class Delegate(Protocol):
+    """What LiteRT hands some of a model's operators to."""
+
+    def failure(self) -> AtollError | None:
+        """The error to raise for what last went wrong in it; None where nothing did."""
+        ...
+
+    def _get_native_delegate_pointer(self) -> int:
+        """LiteRT's Interpreter asks its delegates for this."""
+        ...
+
+
+class LitertSession:
     """A model that LiteRT has loaded.
 
-    Attributes:
+    Args:
         litert: LiteRT's Interpreter, its tensors allocated.
-        delegate: What it calls, if anything. It must outlive the interpreter.
+        source: What to call the model in a message.
+        delegates: What it calls. They outlive the interpreter in here.
+
+    Attributes:
+        litert: The same.
+        inputs: What it takes, in order.
+        outputs: What it gives, in order.
+        notes: What a user should know of how it runs.
     """
 
-    litert: Any
-    delegate: PythonDelegate | None = None
+    def __init__(self, litert: Any, source: object, delegates: Sequence[Delegate] = ()) -> None:
+        self.litert = litert
+        self.delegates = list(delegates)
+        self.notes: list[str] = []
+        takes, gives = litert.get_input_details(), litert.get_output_details()
+        self.inputs = [info_of(detail) for detail in takes]
+        self.outputs = [info_of(detail) for detail in gives]
+        self._source = source
+        self._input_indices = [int(detail["index"]) for detail in takes]
+        self._output_indices = [int(detail["index"]) for detail in gives]
+
+    def invoke(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Runs the model once: see `atoll.runtime.session`."""
+        litert = self.litert
+        try:
+            for index, array in zip(self._input_indices, arrays, strict=True):
+                litert.set_tensor(index, array)
+            litert.invoke()
+            return [litert.get_tensor(index) for index in self._output_indices]
+        except LITERT_ERRORS as error:
+            raise failure_of(self.delegates, self._source, error) from None
+
+    def close(self) -> None:
+        """Gives its memory back."""
+        self.litert = None  # before its delegates, which it calls when it ends
+        self.delegates = []
 
 
 def open_litert(
@@ -39,16 +81,16 @@ def open_litert(
     source: object,
     *,
     threads: int | None = None,
-    delegate: Callable[[str], PythonDelegate] | None = None,
+    delegates: Callable[[str], list[Delegate]] | None = None,
     kernels: Sequence[str] = KERNELS,
-) -> Session:
+) -> LitertSession:
     """Opens a model with LiteRT, ready to be called.
 
     Args:
         content: A .tflite file.
         source: What to call it in a message.
         threads: CPU threads; None for LiteRT's own choice.
-        delegate: Makes a delegate, given the set of kernels that is tried.
+        delegates: Makes the delegates, given the set of kernels that is tried.
         kernels: Names in `KERNELS`, tried in this order.
 
     Returns:
@@ -56,13 +98,13 @@ def open_litert(
 
     Raises:
         ModelError: LiteRT cannot run the model.
-        DeviceError: The delegate failed.
+        DeviceError: A delegate failed.
     """
     failure: AtollError | None = None
     for name in kernels:
-        made = None if delegate is None else delegate(name)
+        made = [] if delegates is None else delegates(name)
         try:
-            return Session(_open(content, threads, made, name), made)
+            return LitertSession(_open(content, threads, made, name), source, made)
         except LITERT_ERRORS as error:
             failure = failure_of(made, source, error)
     assert failure is not None
@@ -76,23 +118,24 @@ def check_litert(content: bytes, source: object) -> None:
         ModelError: LiteRT refuses it.
     """
     try:
-        _load(content, 1, None, KERNELS[0])
+        _load(content, 1, [], KERNELS[0])
     except LITERT_ERRORS as error:
-        raise failure_of(None, source, error) from None
+        raise failure_of([], source, error) from None
 
 
-def failure_of(delegate: PythonDelegate | None, source: object, error: Exception) -> AtollError:
-    """The error to raise for one of LiteRT's: the delegate's own reason, where there is one.
+def failure_of(delegates: Sequence[Delegate], source: object, error: Exception) -> AtollError:
+    """The error to raise for one of LiteRT's: a delegate's own reason, where there is one.
 
     Args:
-        delegate: The delegate in use, if any.
+        delegates: The delegates in use.
         source: What to call the model.
         error: What LiteRT raised.
 
     Returns:
         The error, caused by what went wrong first.
     """
-    failure = None if delegate is None else delegate.failure()
+    failures = (delegate.failure() for delegate in delegates)
+    failure = next((each for each in failures if each is not None), None)
     if failure is None:
         failure = ModelError(
             source,
@@ -104,18 +147,18 @@ def failure_of(delegate: PythonDelegate | None, source: object, error: Exception
     return failure
 
 
-def _open(content: bytes, threads: int | None, delegate: Any, kernels: str) -> Any:
-    interpreter = _load(content, threads, delegate, kernels)
+def _open(content: bytes, threads: int | None, delegates: Sequence[Delegate], kernels: str) -> Any:
+    interpreter = _load(content, threads, delegates, kernels)
     interpreter.allocate_tensors()
     return interpreter
 
 
-def _load(content: bytes, threads: int | None, delegate: Any, kernels: str) -> Any:
+def _load(content: bytes, threads: int | None, delegates: Sequence[Delegate], kernels: str) -> Any:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     return Interpreter(
         model_content=content,
         num_threads=threads,
-        experimental_delegates=None if delegate is None else [delegate],
+        experimental_delegates=list(delegates) or None,
         experimental_op_resolver_type=OpResolverType[kernels],
     )

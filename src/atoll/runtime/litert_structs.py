@@ -118,6 +118,7 @@ GET_PLAN = c.CFUNCTYPE(c.c_int, POINTER, c.POINTER(c.POINTER(IntArray)))
 GET_NODE = c.CFUNCTYPE(
     c.c_int, POINTER, c.c_int, c.POINTER(c.POINTER(Node)), c.POINTER(c.POINTER(Registration))
 )
+RESIZE = c.CFUNCTYPE(c.c_int, POINTER, POINTER, POINTER)
 REPLACE = c.CFUNCTYPE(c.c_int, POINTER, Registration, POINTER, POINTER)
 
 
@@ -129,7 +130,7 @@ class Context(c.Structure):
         ("get_execution_plan", GET_PLAN),
         ("tensors", c.POINTER(LiteTensor)),
         ("impl", POINTER),
-        ("resize_tensor", POINTER),
+        ("resize_tensor", RESIZE),
         ("report_error", POINTER),
         ("add_tensors", POINTER),
         ("get_node_and_registration", GET_NODE),
@@ -170,3 +171,13 @@ def integers(array: Any) -> list[int]:
 def int_array(values: list[int]) -> Any:
     """A new IntArray in memory of its own."""
     return (c.c_int * (len(values) + 1))(len(values), *values)
+
+
+def owned_int_array(values: tuple[int, ...]) -> int:
+    """The address of a new IntArray that LiteRT frees: it is taken from C's own memory."""
+    content = int_array(list(values))
+    allocate = c.CDLL(None).malloc
+    allocate.restype, allocate.argtypes = POINTER, (c.c_size_t,)
+    address: int = allocate(c.sizeof(content))
+    c.memmove(address, content, c.sizeof(content))
+    return address

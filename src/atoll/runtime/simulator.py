@@ -1,4 +1,4 @@
-"""The Edge TPU in software: a compiled model's mapped part, run by LiteRT itself."""
+"""The Edge TPU in software: what a compiled model maps to it, run by LiteRT itself."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from atoll.runtime.delegate import Kernel
+    from atoll.runtime.twin import TwinPart
 
 
 def simulator(threads: int | None, kernels: str) -> PythonDelegate:
@@ -30,22 +31,45 @@ def simulator(threads: int | None, kernels: str) -> PythonDelegate:
     Returns:
         The delegate. It must outlive the interpreter.
     """
-    return PythonDelegate(SIM_OP, lambda payload: _kernel(payload, threads, kernels))
+    return PythonDelegate(SIM_OP, lambda _index, payload: _kernel(payload, threads, kernels))
 
 
-def _kernel(payload: bytes, threads: int | None, kernels: str) -> Kernel:
-    """A kernel from a payload, which is a whole TFLite file. Raises ModelError."""
-    source = f"{SIM_OP}'s payload"
-    model = parse_model(payload, source)
-    check_sound(model, source)
-    if any(op.custom_name == SIM_OP for op in model.main.operators):
-        raise ModelError(
-            source,
-            "it must not be compiled itself",
-            received=f"an operator {SIM_OP}",
-            fix="Compile the model again",
-        )
-    interpreter = open_litert(payload, source, threads=threads, kernels=[kernels]).litert
+def twin_kernel(part: TwinPart, threads: int | None, kernels: str) -> Kernel:
+    """A kernel that computes what one compiled part does.
+
+    Args:
+        part: What it does.
+        threads: As above.
+        kernels: As above.
+
+    Returns:
+        The kernel, for the operator's own inputs and outputs.
+    """
+    source = f"the twin's part {part.part.index}"
+    run = litert_kernel(part.content, source, threads, kernels)
+
+    def run_part(taken: Sequence[np.ndarray], made: Sequence[np.ndarray]) -> None:
+        run([taken[place] for place in part.takes], made)
+
+    return run_part
+
+
+def litert_kernel(content: bytes, source: object, threads: int | None, kernels: str) -> Kernel:
+    """A kernel that runs a TFLite model.
+
+    Args:
+        content: The model's file; its inputs and outputs are the kernel's, in order.
+        source: What to call it in a message.
+        threads: As above.
+        kernels: As above.
+
+    Returns:
+        The kernel.
+
+    Raises:
+        ModelError: LiteRT cannot run it.
+    """
+    interpreter = open_litert(content, source, threads=threads, kernels=[kernels]).litert
     inputs = [detail["index"] for detail in interpreter.get_input_details()]
     outputs = [detail["index"] for detail in interpreter.get_output_details()]
 
@@ -60,3 +84,18 @@ def _kernel(payload: bytes, threads: int | None, kernels: str) -> Kernel:
             np.copyto(array, value, casting="no")
 
     return run
+
+
+def _kernel(payload: bytes, threads: int | None, kernels: str) -> Kernel:
+    """A kernel from a payload, which is a whole TFLite file. Raises ModelError."""
+    source = f"{SIM_OP}'s payload"
+    model = parse_model(payload, source)
+    check_sound(model, source)
+    if any(op.custom_name == SIM_OP for op in model.main.operators):
+        raise ModelError(
+            source,
+            "it must not be compiled itself",
+            received=f"an operator {SIM_OP}",
+            fix="Compile the model again",
+        )
+    return litert_kernel(payload, source, threads, kernels)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from atoll.tflite.reader import block_tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
     from atoll.tflite.graph import Model, Operator, Subgraph, Tensor
 
@@ -30,7 +30,7 @@ def compact(graph: Subgraph, named: Collection[int] = ()) -> tuple[Subgraph, dic
         replace(
             graph,
             tensors=[_renumbered(graph.tensors[old], new) for old in new],
-            operators=[_moved(op, new) for op in graph.operators],
+            operators=[renumbered(op, new) for op in graph.operators],
             inputs=[new[t] for t in graph.inputs],
             outputs=[new[t] for t in graph.outputs],
         ),
@@ -63,6 +63,26 @@ def with_main(model: Model, graph: Subgraph) -> Model:
     return replace(model, subgraphs=[main, *model.subgraphs[1:]], signatures=signatures)
 
 
+def between(graph: Subgraph, given: Sequence[int], wanted: Sequence[int]) -> Subgraph:
+    """The part of a graph that computes some tensors from others.
+
+    Args:
+        graph: The graph; it stays as it is.
+        given: Tensors that are given.
+        wanted: Tensors that are wanted.
+
+    Returns:
+        The part, its tensors numbered as the graph's, its inputs and outputs as given here.
+    """
+    needed, known = set(wanted), set(given)
+    operators = []
+    for op in reversed(graph.operators):
+        if any(t in needed and t not in known for t in op.outputs):
+            operators.append(op)
+            needed.update(op.inputs)
+    return replace(graph, operators=operators[::-1], inputs=list(given), outputs=list(wanted))
+
+
 def _referred(graph: Subgraph) -> set[int]:
     kept = {*graph.inputs, *graph.outputs}
     for op in graph.operators:
@@ -73,7 +93,14 @@ def _referred(graph: Subgraph) -> set[int]:
     return {index for index in kept if index >= 0}
 
 
-def _moved(op: Operator, new: dict[int, int]) -> Operator:
+def renumbered(op: Operator, new: dict[int, int]) -> Operator:
+    """An operator of which the tensors have other numbers.
+
+    Args:
+        op: The operator; it stays as it is.
+        new: The new number of each of its tensors, by the old.
+    """
+
     def map_all(indices: Iterable[int]) -> list[int]:
         return [new[i] if i >= 0 else i for i in indices]
 

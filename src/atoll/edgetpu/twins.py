@@ -1,0 +1,37 @@
+"""A compiled file's twin: the model that it was compiled from, found by its name."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_COMPILED = re.compile(r"_edgetpu$")
+# What Google's compiler puts into the names of the files that it makes of one or several models.
+_PARTS = (re.compile(r"_cocompiled_with_.*$"), re.compile(r"_segment_\d+_of_\d+$"))
+
+
+def twin_names(compiled: Path) -> list[Path]:
+    """Where a compiled file's twin should lie, the likeliest first.
+
+    Args:
+        compiled: The compiled file: `X_edgetpu.tflite`, `X_cocompiled_with_Y_edgetpu.tflite` or
+            `X_segment_0_of_2_edgetpu.tflite`.
+
+    Returns:
+        Paths in the same folder, whether there is a file or not; none where the name does not
+        end in `_edgetpu`.
+    """
+    if not _COMPILED.search(compiled.stem):
+        return []
+    stems = [_COMPILED.sub("", compiled.stem)]
+    for part in _PARTS:
+        stems += [short for stem in stems if (short := part.sub("", stem)) not in stems]
+    return [compiled.with_name(f"{stem}{compiled.suffix}") for stem in stems]
+
+
+def find_twin(compiled: Path) -> Path | None:
+    """A compiled file's twin beside it; None where there is none."""
+    return next((path for path in twin_names(compiled) if path.is_file()), None)

@@ -1,0 +1,45 @@
+"""What a device makes of a model: something that can be called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+
+    from atoll.runtime.tensor_info import TensorInfo
+
+
+class Session(Protocol):
+    """A model on a device, ready. It is called by one thread at a time.
+
+    Attributes:
+        inputs: What it takes, in order.
+        outputs: What it gives, in order.
+        notes: What a user should know of how it runs, a sentence each.
+    """
+
+    inputs: list[TensorInfo]
+    outputs: list[TensorInfo]
+    notes: list[str]
+
+    def invoke(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Runs the model once.
+
+        Args:
+            arrays: One an input, of its shape and type.
+
+        Returns:
+            One an output, the caller's own.
+
+        Raises:
+            ModelError: The model cannot be run.
+            DeviceError: The device failed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Gives the device and the memory back."""
+        ...

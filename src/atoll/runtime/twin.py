@@ -1,0 +1,182 @@
+"""The twin of a compiled file: what its compiled parts compute, in operators that LiteRT runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from atoll.edgetpu.twin_check import ParameterMatch, match_parameters
+from atoll.edgetpu.twins import find_twin, twin_names
+from atoll.errors import ModelError
+from atoll.runtime.parts import CompiledPart, compiled_parts
+from atoll.runtime.soundness import check_sound
+from atoll.tflite.edit import between, compact
+from atoll.tflite.graph import Model
+from atoll.tflite.reader import parse_model, read_content
+from atoll.tflite.writer import write_model
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from atoll.tflite.graph import Subgraph, Tensor
+
+
+@dataclass(frozen=True)
+class TwinPart:
+    """What one compiled part computes.
+
+    Attributes:
+        part: The compiled part.
+        content: A .tflite file of the operators that it was made of. Its outputs are the part's, in
+            the same order.
+        takes: Which of the part's inputs its own inputs are, in order: an operator's own state is
+            an input of a compiled part, and stays within the twin.
+        match: How its parameters were found to be those of the compiled part.
+    """
+
+    part: CompiledPart
+    content: bytes
+    takes: tuple[int, ...]
+    match: ParameterMatch
+
+
+@dataclass(frozen=True)
+class Twin:
+    """The model that a file was compiled from.
+
+    Attributes:
+        model: The model.
+        name: Its file.
+        parts: What each compiled part computes, in order.
+    """
+
+    model: Model
+    name: object
+    parts: tuple[TwinPart, ...]
+
+
+def open_twin(model: Model, source: object, twin: str | Path | bytes | None = None) -> Twin:
+    """Finds a compiled file's twin and proves that it is that.
+
+    Args:
+        model: The compiled model.
+        source: Its path, or what to call it in a message.
+        twin: The twin's path or content; None takes the one beside the compiled file.
+
+    Returns:
+        The twin.
+
+    Raises:
+        ModelError: There is none, or it is not what the file was compiled from: its tensors or
+            its parameters are others.
+    """
+    if twin is None:
+        twin = _beside(source)
+    name: object = "the twin" if isinstance(twin, bytes) else twin
+    original = parse_model(twin if isinstance(twin, bytes) else read_content(twin), name)
+    check_sound(original, name)
+    if compiled_parts(original, name):
+        raise _no_twin(source, f"{name}, which is compiled itself")
+    parts = compiled_parts(model, source)
+    return Twin(original, name, tuple(_twin_part(model, p, original, name) for p in parts))
+
+
+def _beside(source: object) -> Path:
+    path = Path(source) if isinstance(source, (str, Path)) else None
+    found = find_twin(path) if path is not None else None
+    if found is None:
+        looked = ", ".join(each.name for each in twin_names(path)) if path is not None else ""
+        raise ModelError(
+            source,
+            "a compiled file runs in software only with the model that it was compiled from, "
+            "its twin",
+            received=f"no {looked} beside it" if looked else "no twin",
+            fix="Put it there, or name it with --twin (twin= in Python), or use an Edge TPU",
+        )
+    return found
+
+
+def _twin_part(model: Model, part: CompiledPart, original: Model, name: object) -> TwinPart:
+    graph = original.main
+    given = [_counterpart(model, original, tensor, "inputs", name) for tensor in part.inputs]
+    wanted = [_counterpart(model, original, tensor, "outputs", name) for tensor in part.outputs]
+    takes = [i for i, t in enumerate(given) if not graph.tensors[t].is_variable]
+    piece = between(graph, [given[i] for i in takes], wanted)
+    _check_whole(piece, name)
+    match = match_parameters(piece, part.package)
+    if match.fault is not None:
+        raise _no_twin(name, match.fault)
+    content = write_model(
+        Model([compact(piece)[0]], description="What the Edge TPU computes in one part.")
+    )
+    return TwinPart(part, content, tuple(takes), match)
+
+
+def _counterpart(model: Model, original: Model, tensor: Tensor, side: str, name: object) -> int:
+    """The twin's tensor for one of a compiled part: of its name, or at its place in the model."""
+    graph = original.main
+    index = next((i for i, t in enumerate(graph.tensors) if t.name == tensor.name), None)
+    if index is None:
+        faces: list[int] = getattr(model.main, side)
+        twin_faces: list[int] = getattr(graph, side)
+        place = next((k for k, t in enumerate(faces) if model.main.tensors[t] is tensor), None)
+        if place is None or len(faces) != len(twin_faces):
+            raise _no_twin(name, f"no tensor {tensor.name!r}")
+        index = twin_faces[place]
+    _check_same(tensor, graph.tensors[index], name)
+    return index
+
+
+def _check_same(tensor: Tensor, twin: Tensor, name: object) -> None:
+    if (tensor.type, tensor.shape) != (twin.type, twin.shape):
+        raise _no_twin(
+            name,
+            f"{twin.name!r} of {twin.type} {list(twin.shape)}, where the compiled file has "
+            f"{tensor.type} {list(tensor.shape)}",
+        )
+    ours, theirs = tensor.quantization, twin.quantization
+    if ours is None or theirs is None:
+        return
+    if not (
+        np.array_equal(ours.scale, theirs.scale)
+        and np.array_equal(ours.zero_point, theirs.zero_point)
+    ):
+        raise _no_twin(
+            name,
+            f"{twin.name!r} with the scale {theirs.scale[0]:g}, where the compiled file has "
+            f"{ours.scale[0]:g}",
+        )
+
+
+def _check_whole(piece: Subgraph, name: object) -> None:
+    """That the piece computes its outputs from its inputs and constants alone."""
+    known = set(piece.inputs)
+    for op in piece.operators:
+        for t in op.inputs:
+            tensor = piece.tensors[t] if t >= 0 else None
+            if tensor is None or tensor.is_constant or tensor.is_variable or t in known:
+                continue
+            raise _no_twin(name, f"{tensor.name!r}, which the compiled part does not take")
+        known |= {*op.outputs}
+    missing = [piece.tensors[t].name for t in piece.outputs if t not in known]
+    if missing:
+        raise _no_twin(name, f"nothing that computes {missing[0]!r}")
+
+
+def _no_twin(name: object, received: str) -> ModelError:
+    return ModelError(
+        name,
+        "it must be the model that the compiled file was made of",
+        received=received,
+        fix="Name the right one with --twin (twin= in Python)",
+    )
+
+
+def proven(twin: Twin) -> str:
+    """What was proven of a twin, in words."""
+    matches: Sequence[ParameterMatch] = [part.match for part in twin.parts]
+    equal, total = sum(m.equal_bytes for m in matches), sum(m.total_bytes for m in matches)
+    return f"{equal} of {total} bytes of the compiled file's parameters are those of {twin.name}"
