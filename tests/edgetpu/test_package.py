@@ -7,9 +7,8 @@ import csv
 import json
 import random
 
-import flatbuffers
 import pytest
-from flatbuffers import flexbuffers
+from compiled_files import Slots, hint, meta, options, package
 
 from atoll.edgetpu.package import packages, read_package
 from atoll.edgetpu.package_tables import (
@@ -29,50 +28,6 @@ from atoll.tflite.reader import read_model
 
 CHUNK = bytes(range(64))
 PARAMETERS = bytes(128)
-
-
-class Slots:
-    """Writes tables from (slot, kind, value); what is 0 is left out, as the builder does."""
-
-    def __init__(self):
-        self.builder = flatbuffers.Builder(0)
-
-    def table(self, count, *fields):
-        b = self.builder
-        b.StartObject(count)
-        for slot, kind, value in fields:
-            if kind == "offset":
-                b.PrependUOffsetTRelativeSlot(slot, value, 0)
-            else:
-                getattr(b, f"Prepend{kind}Slot")(slot, value, 0)
-        return b.EndObject()
-
-    def vector(self, offsets):
-        b = self.builder
-        b.StartVector(4, len(offsets), 4)
-        for offset in reversed(offsets):
-            b.PrependUOffsetTRelative(offset)
-        return b.EndVector()
-
-    def integers(self, values):
-        b = self.builder
-        b.StartVector(4, len(values), 4)
-        for value in reversed(values):
-            b.PrependInt32(value)
-        return b.EndVector()
-
-    def finish(self, root, identifier=None):
-        self.builder.Finish(root, identifier)
-        return bytes(self.builder.Output())
-
-
-def meta(s, base, name="", position=0):
-    text = s.builder.CreateString(name)
-    return s.table(4, (0, "Int16", base), (2, "offset", text), (3, "Int16", position))
-
-
-def hint(s, kind, table, direction=0):
-    return s.table(3, (0, "Uint8", kind), (1, "offset", table), (2, "Int16", direction))
 
 
 def layer(s, name, kind, table):
@@ -120,33 +75,6 @@ def executable(kind=2, offset_bit=70, chunk=0, size=128, union=2):
             (16, "Int64", 2**40),
         )
     )
-
-
-def package(*executables, identifier=b"DWN1"):
-    s = Slots()
-    inner = s.vector([s.builder.CreateString(each) for each in executables])
-    multi = s.finish(s.table(1, (0, "offset", inner)))
-    s = Slots()
-    data, version = s.builder.CreateByteVector(multi), s.builder.CreateString("cl/1")
-    table = s.table(8, (0, "Int32", 14), (1, "offset", data), (4, "offset", version))
-    return s.finish(table, identifier)
-
-
-def options(data, **more):
-    """The custom operator's payload; the package is a string there, as Google's compiler has it."""
-    builder = flexbuffers.Builder()
-    with builder.Map():
-        builder.Key("1")
-        builder.Int(0)
-        if data is not None:
-            builder.Key("4")
-            # What the builder's own String does, but for encoding text.
-            builder._WriteBlob(data, append_zero=True, type_=flexbuffers.Type.STRING)
-        builder.Key("5")
-        builder.Int(-1)
-        builder.Key("6")
-        builder.VectorFromElements([18])
-    return bytes(builder.Finish())
 
 
 @pytest.fixture(scope="module")
