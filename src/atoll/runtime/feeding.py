@@ -31,6 +31,7 @@ def feed(
     Raises:
         UsageError: The arrays do not fit the inputs, or each other.
     """
+    _check_names(source, infos)
     named = _named(source, infos, inputs)
     batches = [_batch(source, info, np.asarray(named[info.name])) for info in infos]
     count = max((len(batch) for batch in batches), default=1)
@@ -61,12 +62,28 @@ def collect(
 
     Returns:
         An array for each output, by its name.
+
+    Raises:
+        UsageError: Two outputs have one name.
     """
+    _check_names("outputs", infos)
     joined = {}
     for info, arrays in zip(infos, zip(*results, strict=True), strict=True):
         whole = arrays[0] if len(arrays) == 1 else _joined(arrays)
         joined[info.name] = whole if quantized else info.dequantize(whole)
     return joined
+
+
+def _check_names(source: object, infos: Sequence[TensorInfo]) -> None:
+    names = [info.name for info in infos]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(
+            source,
+            "tensors are told apart by their names here",
+            received=f"two named {twice!r}",
+            fix="Call invoke, which takes and gives them in order",
+        )
 
 
 def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:

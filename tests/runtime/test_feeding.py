@@ -1,0 +1,94 @@
+"""Named, real and batched arrays become the calls that they mean, and nothing else."""
+
+import numpy as np
+import pytest
+
+from atoll import Interpreter
+from atoll.errors import UsageError
+from atoll.tflite.build import GraphBuilder
+from atoll.tflite.writer import write_model
+
+
+def opened(inputs=1, style="int8"):
+    b = GraphBuilder(style, seed=1)
+    x = b.input((1, 4, 4, 3))
+    for _ in range(inputs - 1):
+        x = b.concat([x, b.input((1, 4, 4, 3))])
+    return Interpreter(write_model(b.model([b.conv2d(x, 5, 3), b.mean(x)])), "cpu")
+
+
+def test_a_batch_is_as_many_calls():
+    """A batch that is looped wrongly mixes photos up."""
+    interpreter = opened()
+    (info,) = interpreter.inputs
+    rng = np.random.default_rng(0)
+    batch = rng.integers(-128, 128, (5, 4, 4, 3)).astype(np.int8)
+    results = interpreter.run(batch, quantized=True)
+    assert set(results) == {each.name for each in interpreter.outputs}
+    for i in range(5):
+        for out, array in zip(
+            interpreter.outputs, interpreter.invoke(batch[i : i + 1]), strict=True
+        ):
+            assert np.array_equal(results[out.name][i : i + 1], array)
+    alone = interpreter.run({info.name: batch[2]}, quantized=True)
+    for name, array in alone.items():
+        assert np.array_equal(array, results[name][2:3])
+
+
+def test_floats_are_quantised_and_outputs_are_real_numbers():
+    """Whoever thinks in real numbers would have to know scales and zero points."""
+    interpreter = opened()
+    (info,) = interpreter.inputs
+    real = np.random.default_rng(1).uniform(-1, 1, info.shape).astype(np.float32)
+    stored = np.clip(np.round(real / info.scale) + info.zero_point, -128, 127).astype(np.int8)
+    want = interpreter.invoke(stored)
+    got = interpreter.run(real)
+    for out, array in zip(interpreter.outputs, want, strict=True):
+        assert got[out.name].dtype == np.float32
+        expected = (array.astype(np.float64) - out.zero_point) * out.scale
+        assert np.allclose(got[out.name], expected, rtol=1e-6)
+
+
+def test_what_lies_outside_the_range_is_cut_not_wrapped():
+    """A bright pixel would come out black."""
+    (info,) = opened().inputs
+    assert info.quantize(np.float32([1e9, -1e9])).tolist() == [127, -128]
+
+
+def test_inputs_of_a_batch_may_be_one_for_all():
+    """A second input, such as a threshold, is often the same for a whole batch."""
+    interpreter = opened(inputs=2)
+    first, second = interpreter.inputs
+    rng = np.random.default_rng(0)
+    batch = rng.integers(-128, 128, (3, 4, 4, 3)).astype(np.int8)
+    one = rng.integers(-128, 128, (1, 4, 4, 3)).astype(np.int8)
+    results = interpreter.run({first.name: batch, second.name: one}, quantized=True)
+    want = interpreter.invoke(batch[2:], one)
+    assert np.array_equal(results[interpreter.outputs[0].name][2:], want[0])
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (np.zeros((1, 5, 4, 3), np.int8), r"shape \[1, 4, 4, 3\]. Received: an array of shape"),
+        (np.zeros((0, 4, 4, 3), np.int8), "Received: an array of shape"),
+        (np.zeros((1, 4, 4, 3), np.uint8), "takes int8, or floats, which are quantised"),
+        ({"pixels": np.zeros((1, 4, 4, 3), np.int8)}, "inputs are .*. Received: pixels"),
+        ({}, "Received: none"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_line(inputs, message):
+    """numpy would broadcast it, and the answer would mean nothing."""
+    with pytest.raises(UsageError, match=message):
+        opened().run(inputs)
+
+
+def test_several_inputs_need_names_and_one_length():
+    """One array for two inputs is a mistake that must not go to the first."""
+    interpreter = opened(inputs=2)
+    first, second = (info.name for info in interpreter.inputs)
+    with pytest.raises(UsageError, match="takes 2 inputs, by their names"):
+        interpreter.run(np.zeros((1, 4, 4, 3), np.int8))
+    arrays = {first: np.zeros((2, 4, 4, 3), np.int8), second: np.zeros((3, 4, 4, 3), np.int8)}
+    with pytest.raises(UsageError, match="the same length, or 1"):
+        interpreter.run(arrays)
