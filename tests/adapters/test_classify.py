@@ -6,10 +6,10 @@ from litert_files import run, runnable
 from PIL import Image, ImageOps
 from pixel_models import SCORES, SIDE, pixel_file, pixel_model
 
+from atoll.adapters.classify import Classifier
 from atoll.data.decode import UnreadablePhoto
 from atoll.edgetpu.simfile import compile_for_sim
 from atoll.errors import ModelError
-from atoll.adapters.classify import Classifier
 from atoll.tflite.metadata import ImageMetadata, attach
 from atoll.tflite.reader import read_model
 from atoll.tflite.writer import write_model

@@ -10,13 +10,14 @@ from atoll.adapters.ssd import SSD
 from atoll.adapters.table import Adapter, Wanted
 from atoll.adapters.vision import Vision
 from atoll.adapters.yolo import YOLO
+from atoll.adapters.yolo_heads import YOLO_HEADS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from atoll.adapters.placement import Placement
 
-DETECTORS: tuple[Adapter[Boxes], ...] = (*SSD, *YOLO)
+DETECTORS: tuple[Adapter[Boxes], ...] = (*SSD, *YOLO_HEADS, *YOLO)
 
 
 class Detector(Vision[Boxes, list[Object]]):

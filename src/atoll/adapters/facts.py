@@ -55,7 +55,9 @@ class Facts:
         graph: The main subgraph.
         labels: The class names that are known; empty where there are none.
         signature: The place in `outputs` of each name of the model's one signature.
-        anchors: Anchor boxes that the user gives, (n, 4) as y, x of the centre, height, width.
+        anchors: What the user gives in place of usual anchors: for SSD (n, 4) as y, x of the
+            centre, height and width, from 0 to 1; for the heads of YOLO (9, 2) as width and height
+            in pixels, those of the finest map first.
         asked: Whether the user has named the adapter: what shapes cannot tell is then known.
     """
 
@@ -170,9 +172,5 @@ def real_numbers(info: TensorInfo, values: np.ndarray) -> np.ndarray:
         float32 of the same shape; whole numbers without a scale stay whole numbers, as class
         numbers are.
     """
-    if values.dtype.kind == "f":
-        return values.astype(np.float32, copy=False)
-    if not info.scale:
-        return values
-    shifted: np.ndarray = values.astype(np.float32) - np.float32(info.zero_point)
-    return shifted * np.float32(info.scale)
+    real = info.dequantize(values)
+    return real.astype(np.float32, copy=False) if real.dtype.kind == "f" else real

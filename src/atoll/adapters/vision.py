@@ -54,8 +54,8 @@ class Vision(ABC, Generic[Found, Seen]):
         kind: An adapter's name; None for the one that recognises the model.
         resize: How a photo is laid into the input, a key of `placement.RESIZES`; None for what
             the file says, or is usual for such models.
-        anchors: Anchor boxes for a detector that has none inside, (n, 4) as y, x of the centre,
-            height and width, from 0 to 1.
+        anchors: In place of the usual ones, for a detector whose boxes are not computed inside
+            the model: see `Facts.anchors`.
         options: What an Interpreter takes beside these, such as threads.
 
     Attributes:
