@@ -85,7 +85,7 @@ def test_openvino_agrees_with_litert():
     ("which", "message"),
     [
         ("MYRIAD", "left the Neural Compute Stick 2 after version 2022.3"),
-        ("GPU.7", "does not find"),
+        ("GPU.7", "not find"),
     ],
 )
 def test_devices_that_openvino_lacks_are_told(which, message):

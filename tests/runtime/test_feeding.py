@@ -12,8 +12,8 @@ from atoll.tflite.writer import write_model
 def opened(inputs=1, style="int8"):
     b = GraphBuilder(style, seed=1)
     x = b.input((1, 4, 4, 3))
-    for _ in range(inputs - 1):
-        x = b.concat([x, b.input((1, 4, 4, 3))])
+    for number in range(inputs - 1):
+        x = b.concat([x, b.input((1, 4, 4, 3), name=f"more {number}")])
     return Interpreter(write_model(b.model([b.conv2d(x, 5, 3), b.mean(x)])), "cpu")
 
 

@@ -1,4 +1,4 @@
-"""A compiled file runs in software only as what it really is: with the model that it was made of."""
+"""A compiled file runs in software only with the very model that it was made of."""
 
 import shutil
 from dataclasses import replace
