@@ -69,11 +69,19 @@ def find_library(root: Path = Path("/"), environ: Mapping[str, str] = os.environ
     if named := environ.get(VARIABLE):
         path = Path(named)
         return _library(path, folders, named=True) if path.is_file() else None
-    found = [
-        _library(path, folders, named=False)
-        for path in find_in(folders, _NAMES.get(sys.platform, _NAMES["linux"]))
-    ]
+    found = [_library(path, folders, named=False) for path in find_libraries(root, environ)]
     return next((library for library in found if library.fits), found[0] if found else None)
+
+
+def find_libraries(root: Path = Path("/"), environ: Mapping[str, str] = os.environ) -> list[Path]:
+    """Every libedgetpu in the loader's folders, as the loader would find them.
+
+    Args:
+        root: Where the file system begins.
+        environ: The environment.
+    """
+    folders = library_folders(root, environ)
+    return find_in(folders, _NAMES.get(sys.platform, _NAMES["linux"]))
 
 
 def _library(path: Path, folders: list[Path], *, named: bool) -> Library:

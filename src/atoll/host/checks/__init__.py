@@ -1,0 +1,1 @@
+"""The single checks of the doctor: each looks at one thing, and tells its cure."""

@@ -1,0 +1,63 @@
+"""Which Python packages are installed: looked up, never imported."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.metadata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True)
+class Package:
+    """An installed package.
+
+    Attributes:
+        name: What it is imported as.
+        version: Its version; empty where it tells none.
+        folder: Where it lies.
+    """
+
+    name: str
+    version: str
+    folder: Path
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}".strip()
+
+
+class Packages:
+    """The packages on a search path.
+
+    Args:
+        path: Where Python looks for packages.
+    """
+
+    def __init__(self, path: Sequence[str]) -> None:
+        self._path = list(path)
+
+    def find(self, name: str, distribution: str = "") -> Package | None:
+        """A package, found as `import` would find it.
+
+        Args:
+            name: What it is imported as.
+            distribution: What pip calls it, where that is another name.
+        """
+        try:
+            found = importlib.machinery.PathFinder.find_spec(name, self._path)
+        except (ImportError, ValueError):
+            return None
+        if found is None:
+            return None
+        origin = found.origin or next(iter(found.submodule_search_locations or ()), "")
+        folder = Path(origin).parent if found.origin else Path(origin)
+        return Package(name, self.version(distribution or name), folder)
+
+    def version(self, distribution: str) -> str:
+        """The version of what pip calls so; empty where it is not installed."""
+        found = importlib.metadata.distributions(name=distribution, path=self._path)
+        return next((each.version for each in found if each.version), "")
