@@ -13,6 +13,7 @@ from atoll.compiler.job import compile_model
 from atoll.runtime.interpreter import Interpreter
 
 SOURCE = SHARED / "models/v10/mobilenet_v2_1.0_224_quant.tflite"
+GOOGLES = SOURCE.with_name(f"{SOURCE.stem}_edgetpu.tflite")
 ROUNDS, CALLS = 15, 40
 
 
@@ -45,11 +46,14 @@ def main():
         with (
             Interpreter(SOURCE, device="cpu", threads=2) as cpu,
             Interpreter(compiled.output, device="sim", threads=2) as sim,
+            Interpreter(GOOGLES, device="sim", threads=2) as twin,
         ):
             calls = {
                 "bare LiteRT": call_bare,
                 "atoll cpu": lambda: cpu.invoke(image),
                 "atoll sim": lambda: sim.invoke(image),
+                "atoll sim, Google's file": lambda: twin.invoke(image),
+                "atoll cpu, named": lambda: cpu.run(image, quantized=True),
             }
             # Rounds are interleaved, so that a slow moment of the machine falls on all alike.
             rounds = {name: [] for name in calls}

@@ -385,6 +385,15 @@ def latency_cycles() -> str:
     return _table(("file", "Google's estimate", "predicted", "error"), rows)
 
 
+def runtime_overhead() -> str:
+    """What Atoll's interpreter adds to a call."""
+    rows = (
+        (line["who"], line["median_ms"], f"{float(line['ratio_to_bare']):.3f}")
+        for line in _results("runtime_overhead.csv")
+    )
+    return _table(("who", "median, ms", "of bare LiteRT's time"), rows)
+
+
 def _results(name: str) -> list[dict[str, str]]:
     with (_RESULTS / name).open(newline="") as file:
         return list(csv.DictReader(file))
@@ -413,7 +422,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         "latency-cycles": latency_cycles,
     },
     "legalize.md": {"rewrites": rewrites},
-    "runtime.md": {"devices": devices},
+    "runtime.md": {"devices": devices, "runtime-overhead": runtime_overhead},
     "training.md": {"augmentations": augmentations},
 }
 """Pages written by hand that hold tables between `<!-- made: NAME -->` and `<!-- end -->`."""
