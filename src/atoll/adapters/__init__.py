@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from atoll.adapters.classify import Classifier
     from atoll.adapters.detect import Detector
+    from atoll.adapters.pose import PoseEstimator
     from atoll.adapters.results import Box, Class, Keypoint, Mask, Object, Pose
+    from atoll.adapters.segment import Segmenter
     from atoll.adapters.table import Wanted
 
 __all__ = [
@@ -24,12 +26,16 @@ __all__ = [
     "Mask",
     "Object",
     "Pose",
+    "PoseEstimator",
+    "Segmenter",
     "Wanted",
 ]
 
 _HOMES = {
     "Classifier": "classify",
     "Detector": "detect",
+    "PoseEstimator": "pose",
+    "Segmenter": "segment",
     "Wanted": "table",
     **dict.fromkeys(("Box", "Class", "Keypoint", "Mask", "Object", "Pose"), "results"),
 }

@@ -36,6 +36,8 @@ _COLORS = (
     (255, 170, 200),
 )
 _OPACITY = 0.55
+_LONGEST_LEGEND = 12
+_SMALLEST_SHARE = 0.005
 
 
 def draw(
@@ -56,11 +58,11 @@ def draw(
     if all(isinstance(thing, Class) for thing in seen):
         return label(photo, [(c.label, c.score) for c in seen if isinstance(c, Class)])
     canvas = _Canvas(photo)
-    for thing in seen:
+    for number, thing in enumerate(seen):
         if isinstance(thing, Object):
             canvas.object(thing)
         elif isinstance(thing, Pose):
-            canvas.pose(thing, threshold)
+            canvas.pose(thing, threshold, color_of(number))
     return canvas.image
 
 
@@ -75,7 +77,7 @@ def label(photo: Image.Image, top: Sequence[tuple[str, float]]) -> Image.Image:
         Another RGB image.
     """
     canvas = _Canvas(photo)
-    canvas.legend([(name, score, None) for name, score in top])
+    canvas.legend([(f"{_short(name)}  {score:.2f}", None) for name, score in top])
     return canvas.image
 
 
@@ -91,7 +93,13 @@ def _draw_mask(photo: Image.Image, mask: Mask) -> Image.Image:
         there = mask.where(part.index)
         paint[there] = paint[there] * (1 - _OPACITY) + np.array(color_of(part.index)) * _OPACITY
     canvas = _Canvas(Image.fromarray(paint))
-    canvas.legend([(part.label, part.score, color_of(part.index)) for part in shares[:12]])
+    canvas.legend(
+        [
+            (f"{_short(part.label)}  {part.score:.0%}", color_of(part.index))
+            for part in shares[:_LONGEST_LEGEND]
+            if part.score >= _SMALLEST_SHARE
+        ]
+    )
     return canvas.image
 
 
@@ -111,20 +119,20 @@ class _Canvas:
         self._font = ImageFont.load_default(self._text_size)
         self._draw = ImageDraw.Draw(self.image, "RGBA")
 
-    def legend(self, entries: Sequence[tuple[str, float, tuple[int, int, int] | None]]) -> None:
-        """Names and numbers in the upper left corner, each with a spot of its colour if given."""
+    def legend(self, entries: Sequence[tuple[str, tuple[int, int, int] | None]]) -> None:
+        """Lines of text in the upper left corner, each with a spot of its colour if given."""
         if not entries:
             return
         size, margin = self._text_size, self._text_size // 2
-        spot = size if any(color for _, _, color in entries) else 0
-        text = "\n".join(f"{_short(name)}  {score:.2f}" for name, score, _ in entries)
+        spot = size if any(color for _, color in entries) else 0
+        text = "\n".join(line for line, _ in entries)
         at = (size + spot, size)
         left, upper, right, lower = self._draw.multiline_textbbox(at, text, font=self._font)
         box = (left - margin - spot, upper - margin, right + margin, lower + margin)
         self._draw.rounded_rectangle(box, radius=margin, fill=(0, 0, 0, 170))
         self._draw.multiline_text(at, text, font=self._font, fill="white")
         step = (lower - upper) / len(entries)
-        for row, (_, _, color) in enumerate(entries):
+        for row, (_, color) in enumerate(entries):
             if color is not None:
                 middle = upper + (row + 0.5) * step
                 radius = size * 0.3
@@ -146,7 +154,7 @@ class _Canvas:
         self._draw.rectangle((at_x, at_y, at_x + wide, at_y + high), fill=color)
         self._draw.text((at_x + pad - x0, at_y + pad - y0), text, font=self._font, fill=_ink(color))
 
-    def pose(self, thing: Pose, threshold: float) -> None:
+    def pose(self, thing: Pose, threshold: float, color: tuple[int, int, int]) -> None:
         """Points and the lines between them, as far as they are sure enough."""
         points = {
             i: (point.x * self._factor, point.y * self._factor)
@@ -155,7 +163,7 @@ class _Canvas:
         }
         for one, two in BONES:
             if one in points and two in points:
-                self._draw.line((points[one], points[two]), fill=(0, 200, 120), width=self._line)
+                self._draw.line((points[one], points[two]), fill=color, width=self._line)
         radius = self._line * 1.5
         for x, y in points.values():
             spot = (x - radius, y - radius, x + radius, y + radius)

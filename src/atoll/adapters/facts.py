@@ -30,12 +30,14 @@ class Output:
         shape: As the model declares it.
         low: The lowest real number that it can hold; minus infinity where that is unknown.
         high: The highest.
+        whole: Whether it holds whole numbers that stand for themselves, as class numbers do.
     """
 
     name: str
     shape: tuple[int, ...]
     low: float = -np.inf
     high: float = np.inf
+    whole: bool = False
 
     @property
     def size(self) -> int:
@@ -90,6 +92,14 @@ class Facts:
         if op is None or any(t not in self.graph.outputs for t in op.outputs):
             return None
         return [self.graph.outputs.index(t) for t in op.outputs]
+
+    def maps(self) -> dict[int, list[int]]:
+        """The outputs that are maps, [1, h, w, depth] with h and w above 1, by their depth."""
+        found: dict[int, list[int]] = {}
+        for place, shape in enumerate(self.shapes):
+            if len(shape) == 4 and shape[0] == 1 and min(shape[1:3]) > 1:
+                found.setdefault(shape[3], []).append(place)
+        return found
 
     def operator(self, custom_name: str) -> Operator | None:
         """The last custom operator of this name; None where there is none."""
@@ -153,10 +163,9 @@ def facts_of(
 
 
 def _output(info: TensorInfo) -> Output:
-    kind = np.dtype(info.dtype)
-    if kind.kind not in "iu" or not info.scale:
-        return Output(info.name, info.shape)
-    limits = np.iinfo(kind)
+    if not info.is_quantized:
+        return Output(info.name, info.shape, whole=info.dtype.kind in "iu")
+    limits = np.iinfo(info.dtype)
     low, high = (info.scale * (limit - info.zero_point) for limit in (limits.min, limits.max))
     return Output(info.name, info.shape, low, high)
 

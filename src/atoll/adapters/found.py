@@ -28,6 +28,27 @@ class Boxes:
     classes: np.ndarray
 
 
+@dataclass(frozen=True, eq=False)
+class People:
+    """Poses, best first.
+
+    Attributes:
+        points: float (n, 17, 2) as x, y.
+        part_scores: float (n, 17), 0 to 1.
+        scores: float (n,), 0 to 1.
+    """
+
+    points: np.ndarray
+    part_scores: np.ndarray
+    scores: np.ndarray
+
+    def chosen(self, wanted: Wanted) -> People:
+        """Those that are sure enough, the best first, no more than are wanted."""
+        order = np.argsort(-self.scores, kind="stable")
+        order = order[self.scores[order] >= wanted.threshold][: wanted.most]
+        return People(self.points[order], self.part_scores[order], self.scores[order])
+
+
 def pick(boxes: np.ndarray, scores: np.ndarray, wanted: Wanted) -> Boxes:
     """Of many boxes with a score a class, those that stand for an object.
 

@@ -15,8 +15,15 @@ def tables() -> dict[str, Sequence[Adapter[Any]]]:
     """Each task's adapters."""
     from atoll.adapters.classify import CLASSIFIERS
     from atoll.adapters.detect import DETECTORS
+    from atoll.adapters.pose import POSES
+    from atoll.adapters.segment import SEGMENTERS
 
-    return {"classify": CLASSIFIERS, "detect": DETECTORS}
+    return {
+        "classify": CLASSIFIERS,
+        "detect": DETECTORS,
+        "segment": SEGMENTERS,
+        "pose": POSES,
+    }
 
 
 def fitting(facts: Facts) -> list[str]:

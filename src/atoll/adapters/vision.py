@@ -98,9 +98,9 @@ class Vision(ABC, Generic[Found, Seen]):
         given = (
             [] if labels is None else read_labels(labels) if isinstance(labels, Path) else labels
         )
-        self._owned = not isinstance(source, Interpreter)
+        self._owned = isinstance(source, str | bytes | Path)
         self._interpreter = (
-            source if isinstance(source, Interpreter) else _opened(source, device, options)
+            _opened(source, device, options) if isinstance(source, str | bytes | Path) else source
         )
         self.device = self._interpreter.device
         spec = input_spec(self._interpreter.model, self._interpreter.name)
@@ -147,6 +147,11 @@ class Vision(ABC, Generic[Found, Seen]):
         raw = self._interpreter.invoke(model_input(info, self.preprocessing, pixels)[None])
         pairs = zip(self._interpreter.outputs, raw, strict=True)
         return self._decode([real_numbers(output, values) for output, values in pairs], wanted)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of how the model ran so far: a device that was lost."""
+        return self._interpreter.notes
 
     def close(self) -> None:
         """Gives the model's memory back; an Interpreter that was given stays open."""
