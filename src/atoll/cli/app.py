@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +21,8 @@ COMMANDS = {
     "legalize": "legalize",
     "compile": "compile_",
     "profile": "profile",
+    "devices": "devices",
+    "doctor": "doctor",
 }
 
 _HELP_FLAGS = {"help_option_names": ["--help", "-h"]}
@@ -44,7 +47,9 @@ def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
     app.callback()(_root)
     for name in names:
         function = getattr(import_module(f"atoll.cli.{name}"), COMMANDS[name])
-        app.command(name, no_args_is_help=True, context_settings=_HELP_FLAGS)(function)
+        # A command that must be told something shows its help where it is told nothing.
+        needs = any(p.default is Parameter.empty for p in signature(function).parameters.values())
+        app.command(name, no_args_is_help=needs, context_settings=_HELP_FLAGS)(function)
     return app
 
 

@@ -6,7 +6,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from atoll.host.findings import ok, problem, skipped, warning
-from atoll.host.pcie import PcieChip
+from atoll.host.found import describe
 from atoll.host.sysfs import read_entries, read_int
 from atoll.host.udev import (
     APEX_GROUP,
@@ -37,7 +37,7 @@ def present(host: Host) -> Iterator[Finding]:
         yield skipped("this system does not tell in files what is plugged in: only Linux does")
         return
     for device in host.devices:
-        yield ok(describe(device), device.name)
+        yield ok(f"{describe(device)}, {device.node or 'with no node'}", device.name)
     if not host.devices:
         where = host.root / "sys/bus/usb/devices"
         yield problem(
@@ -47,15 +47,6 @@ def present(host: Host) -> Iterator[Finding]:
             *_plugging(host),
             brief="Plug one in, or use the device sim",
         )
-
-
-def describe(device: Found) -> str:
-    """A device in a few words."""
-    if isinstance(device, PcieChip):
-        at = f"PCI Express {device.address}".strip()
-        return f"{at}, {device.node or 'with no node'}"
-    vendor, product = next(ids for ids, state in IDS.items() if state == device.state)
-    return f"USB {device.port} ({vendor}:{product}), {device.node}"
 
 
 def _plugging(host: Host) -> tuple[str, ...]:
@@ -206,7 +197,7 @@ def udev_named(host: Host) -> Iterator[Finding]:
 
 
 def apex_group(host: Host) -> Iterator[Finding]:
-    """A udev rule should give the chips on PCI Express to the group apex, and this user be in it."""
+    """A udev rule should give the nodes of chips to the group apex, and this user be in it."""
     if not any(chip.node for chip in host.chips) or host.place.container:
         return
     if own_name() == "root":

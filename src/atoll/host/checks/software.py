@@ -65,7 +65,7 @@ def old_packages(host: Host) -> Iterator[Finding]:
 
 
 def two_tensorflows(host: Host) -> Iterator[Finding]:
-    """The packages tensorflow and tensorflow-cpu must not both be installed: they share a folder."""
+    """The packages tensorflow and tensorflow-cpu must not both be there: they share a folder."""
     versions = {name: host.packages.version(name) for name in ("tensorflow", "tensorflow-cpu")}
     if all(versions.values()):
         told = " and ".join(f"{name} {version}" for name, version in versions.items())
