@@ -288,3 +288,26 @@ def test_a_model_with_a_state_is_refused():
         pass
     with pytest.raises(ModelError, match=r"keeps a state.*'state'"):
         Pool(content, ["cpu", "sim"])
+
+
+def test_the_simulator_s_own_devices(tmp_path):
+    """By their names, with nothing put in their place."""
+    asked, expected = asked_and_expected()
+    path = tmp_path / "small.tflite"
+    path.write_bytes(small_model())
+    with Pool(path, NAMES, fallback="cpu", threads=1) as pool:
+        results = pool.run(np.concatenate(asked[:40]), quantized=True)
+        assert np.array_equal(*results.values(), np.concatenate(expected[:40]))
+        assert all(state.calls for state in pool.states()[:2])
+        (real,) = pool.run(asked[0]).values()
+        info = pool.outputs[0]
+        assert np.allclose(real, (expected[0] - float(info.zero_point)) * info.scale)
+
+
+def test_a_compiled_file_has_the_simulator_for_a_fallback(shared):
+    """The processor alone cannot run the chip's code: its twin can, and that is what is meant."""
+    path = shared / "models/v10/mobilenet_v1_0.25_128_quant_edgetpu.tflite"
+    image = np.full((1, 128, 128, 3), 77, np.uint8)
+    with Pool(path, ["sim:0"], fallback="cpu") as pool, Interpreter(path, "sim") as alone:
+        assert [state.device for state in pool.states()] == ["sim:0", "sim"]
+        assert np.array_equal(pool.invoke(image)[0], alone.invoke(image)[0])

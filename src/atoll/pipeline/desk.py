@@ -79,7 +79,7 @@ class Desk:
             if self._closed:
                 raise self._closed_error()
             if self._given_up():
-                raise self._no_device()
+                raise self.no_device()
             self._calls.append(call)
             self._wake_one()
 
@@ -169,14 +169,23 @@ class Desk:
 
     def refusal(self) -> Exception:
         """Why a call that was not taken back has no answer."""
-        return self._closed_error() if self._dropping else self._no_device()
+        return self._closed_error() if self._dropping else self.no_device()
+
+    def no_device(self) -> DeviceError:
+        """The error of a call for which no device is left."""
+        return DeviceError(
+            self._name,
+            "a device must be left to run on",
+            received=self._reasons(),
+            fix="Plug one in, or name a fallback device",
+        )
 
     def _end_given_up(self) -> None:
         """Ends all that waits, where nothing is left to wait for."""
         with self._lock:
             dropped = self._emptied() if self._given_up() else []
         for call in dropped:
-            call.finish(error=self._no_device())
+            call.finish(error=self.no_device())
 
     def _emptied(self) -> list[Call]:
         calls = list(self._calls)
@@ -209,11 +218,3 @@ class Desk:
 
     def _closed_error(self) -> UsageError:
         return UsageError(self._name, "it must be open", received="closed", fix="Open a new one")
-
-    def _no_device(self) -> DeviceError:
-        return DeviceError(
-            self._name,
-            "a device must be left to run on",
-            received=self._reasons(),
-            fix="Plug one in, or name a fallback device",
-        )

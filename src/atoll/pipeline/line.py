@@ -6,13 +6,11 @@ import contextlib
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from atoll.errors import DeviceLostError, UsageError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from atoll.pipeline.desk import Desk
     from atoll.pipeline.runner import OpenDevice, Runner
     from atoll.pipeline.stream import Call
@@ -100,7 +98,7 @@ class Line:
         self.reason = ""
         self.thread = threading.Thread(target=self._run, name=f"atoll {device}", daemon=True)
         self._tried = threading.Event()
-        self._first: tuple[Runner | None, BaseException | None] = None, None
+        self._error: BaseException | None = None
         self._open_device = open_device
         self._desk = desk
         self._backoff = backoff
@@ -115,11 +113,11 @@ class Line:
         self._losses = 0
         self._seconds = 0.0
 
-    def first_try(self) -> tuple[Runner | None, BaseException | None]:
-        """Waits until it was opened, or could not be: the model on it, or the error. Once only."""
+    def first_error(self) -> BaseException | None:
+        """Waits until it was opened for the first time: None, or why it could not be. Once only."""
         self._tried.wait()
-        tried, self._first = self._first, (None, None)
-        return tried
+        error, self._error = self._error, None
+        return error
 
     def state(self) -> DeviceState:
         """What became of it so far."""
@@ -134,9 +132,7 @@ class Line:
 
     def _run(self) -> None:
         try:
-            error = self._try_open()
-            self._first = self._runner, error
-            del error
+            self._error = self._try_open()
             self._tried.set()
             self._come_back()
             while self._runner is not None and (call := self._desk.take(reserve=self._reserve)):
@@ -215,9 +211,7 @@ class Line:
                 runner.close()
 
 
-def _ask(
-    runner: Runner, arrays: tuple[np.ndarray, ...]
-) -> tuple[list[np.ndarray] | None, BaseException | None]:
+def _ask(runner: Runner, arrays: tuple[Any, ...]) -> tuple[Any, BaseException | None]:
     """An answer, or the error. In a frame that knows no call: an error holds on to its frames."""
     try:
         return runner.invoke(*arrays), None

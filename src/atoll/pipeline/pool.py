@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from atoll.errors import DeviceError, ModelError, UsageError
+from atoll.errors import DeviceError, UsageError
 from atoll.pipeline.desk import Desk
 from atoll.pipeline.line import Backoff, Line
+from atoll.pipeline.opening import check_stateless, opener, software_device
 from atoll.pipeline.stream import Stream
+from atoll.runtime.feeding import collect, feed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
     from typing import Self
@@ -39,17 +42,16 @@ class Pool:
         devices: The devices' names, such as "usb:0" and "usb:1".
         fallback: A device that is used only while all others are out, such as "sim" or "cpu".
         queue_size: The most calls that wait for a device; `submit` waits for room.
-        threads: CPU threads of each device; None for LiteRT's own choice.
         missing_ok: Whether devices that are not there yet are waited for; if not, it is an error.
         patience_s: While no device is left, calls wait this long for one to come back, in seconds.
         attempts: A call with which so many devices were lost ends with an error, so that it does
             not take every device out.
         backoff: How long to wait before a lost device is opened again.
         open_device: Puts the model on the device of a name, in place of `atoll.Interpreter`.
+        options: What `atoll.Interpreter` takes beside these, such as threads, twin or timeout_s.
 
     Attributes:
-        inputs: What the model takes, in order.
-        outputs: What it gives, in order.
+        name: What messages call it.
 
     Raises:
         DeviceError: A device is not there, or cannot run the model.
@@ -61,9 +63,6 @@ class Pool:
         ...         print(scores.argmax())
     """
 
-    inputs: list[TensorInfo]
-    outputs: list[TensorInfo]
-
     def __init__(
         self,
         model: str | Path | bytes,
@@ -71,12 +70,12 @@ class Pool:
         *,
         fallback: str | None = None,
         queue_size: int = 16,
-        threads: int | None = None,
         missing_ok: bool = False,
         patience_s: float = 0.0,
         attempts: int = 3,
         backoff: Backoff | None = None,
         open_device: OpenDevice | None = None,
+        **options: Any,
     ) -> None:
         _check_settings(devices, queue_size=queue_size, attempts=attempts)
         self.name = f"pool of {', '.join(devices)}"
@@ -88,30 +87,36 @@ class Pool:
             patience_s=patience_s,
             reasons=self._reasons,
         )
-        opening = open_device or _opener(model, threads)
-        names = [(name, False) for name in devices]
-        names += [(fallback, True)] if fallback is not None else []
-        self._lines = [
-            Line(
-                name,
-                opening,
-                self._desk,
-                backoff=backoff or Backoff(),
-                attempts=attempts,
-                reserve=reserve,
-            )
-            for name, reserve in names
-        ]
+        self._open_device = open_device or opener(model, options)
+        self._first: _First | None = None
+        how: _How = {"backoff": backoff or Backoff(), "attempts": attempts}
+        self._lines = [Line(name, self._opened, self._desk, **how) for name in devices]
+        if fallback is not None:
+            own = open_device is not None
+            name = fallback if own else software_device(model, fallback)
+            self._lines.append(Line(name, self._opened, self._desk, reserve=True, **how))
         self._ahead = queue_size + len(devices)
         self._own = threading.local()
         self._threads = {line.thread for line in self._lines}
         for line in self._lines:
             line.thread.start()
         try:
-            self._check_opened(missing_ok=missing_ok)
+            for error in [line.first_error() for line in self._lines]:
+                if error is not None and not (missing_ok and isinstance(error, DeviceError)):
+                    raise error
         except BaseException:
             self.close(drop=True)
             raise
+
+    @property
+    def inputs(self) -> list[TensorInfo]:
+        """What the model takes, in order."""
+        return self._known().inputs
+
+    @property
+    def outputs(self) -> list[TensorInfo]:
+        """What the model gives, in order."""
+        return self._known().outputs
 
     def invoke(self, *arrays: np.ndarray) -> list[np.ndarray]:
         """Runs the model once, on a device that is free.
@@ -134,6 +139,25 @@ class Pool:
                 fix="Use submit there",
             )
         return self.submit(*arrays).result()
+
+    def run(
+        self, inputs: np.ndarray | Mapping[str, np.ndarray], *, quantized: bool = False
+    ) -> dict[str, np.ndarray]:
+        """Runs the model on named arrays, once or for a batch, which all devices share.
+
+        Args:
+            inputs: As `atoll.Interpreter.run` takes them.
+            quantized: Whether outputs are given as the model stores them.
+
+        Returns:
+            An array for each output, by its name.
+
+        Raises:
+            DeviceError: There is no device left.
+            UsageError: The pool is closed, or the arrays do not fit the inputs.
+        """
+        calls = (tuple(arrays) for arrays in feed(self.name, self.inputs, inputs))
+        return collect(self.outputs, list(self.map(calls)), quantized)
 
     def submit(self, *arrays: np.ndarray) -> Answer:
         """Asks for one call; the futures of one thread are done in the order of its calls.
@@ -225,22 +249,34 @@ class Pool:
     def _reasons(self) -> str:
         return "; ".join(f"{line.device}: {line.reason or 'not open yet'}" for line in self._lines)
 
-    def _check_opened(self, *, missing_ok: bool) -> None:
-        tried = [line.first_try() for line in self._lines]
-        for _, error in tried:
-            if error is not None and not (missing_ok and isinstance(error, DeviceError)):
-                raise error
-        opened = [runner for runner, _ in tried if runner is not None]
-        self.inputs = getattr(opened[0], "inputs", []) if opened else []
-        self.outputs = getattr(opened[0], "outputs", []) if opened else []
-        for runner in opened:
-            _check_stateless(runner, self.name)
+    def _opened(self, name: str) -> Runner:
+        runner = self._open_device(name)
+        if self._first is None:
+            model = getattr(runner, "model", None)
+            if model is not None:
+                check_stateless(model, self.name)
+            self._first = _First(getattr(runner, "inputs", []), getattr(runner, "outputs", []))
+        return runner
+
+    def _known(self) -> _First:
+        if self._first is None:
+            raise self._desk.no_device()
+        return self._first
 
 
-def _opener(model: str | Path | bytes, threads: int | None) -> OpenDevice:
-    from atoll.runtime.interpreter import Interpreter
+@dataclass(frozen=True)
+class _First:
+    """What the first device that was opened says of the model."""
 
-    return lambda name: Interpreter(model, name, threads)
+    inputs: list[TensorInfo]
+    outputs: list[TensorInfo]
+
+
+class _How(TypedDict):
+    """What all lines have alike."""
+
+    backoff: Backoff
+    attempts: int
 
 
 def _check_settings(devices: Sequence[str], **positive: int) -> None:
@@ -254,16 +290,3 @@ def _check_settings(devices: Sequence[str], **positive: int) -> None:
     for name, value in positive.items():
         if value < 1:
             raise UsageError(name, "it must be 1 or more", received=value, fix="Choose 1 or more")
-
-
-def _check_stateless(runner: Runner, name: str) -> None:
-    """A state that each device keeps for itself would be another one at every call."""
-    graphs = runner.model.subgraphs if hasattr(runner, "model") else []
-    kept = [t for graph in graphs for t in graph.tensors if t.is_variable]
-    if kept:
-        raise ModelError(
-            name,
-            "a model that keeps a state from call to call cannot run on several devices",
-            received=f"variable {kept[0].name!r}",
-            fix="Open it with atoll.Interpreter on one device",
-        )

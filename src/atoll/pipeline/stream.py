@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from typing import Any, TypeAlias
 
     import numpy as np
 
-    Answer = Future[list[np.ndarray]]
+    Answer: TypeAlias = Future[list[np.ndarray]]
 
 
 class Call:
@@ -26,22 +27,20 @@ class Call:
 
     __slots__ = ("_error", "_result", "_stream", "arrays", "finished", "future", "losses")
 
-    def __init__(self, arrays: tuple[np.ndarray, ...], stream: Stream) -> None:
+    def __init__(self, arrays: tuple[Any, ...], stream: Stream) -> None:
         self.arrays = arrays
         self.future: Answer = Future()
         self.losses = 0
         self.finished = False
         self._stream = stream
-        self._result: list[np.ndarray] | None = None
+        self._result: Any = None
         self._error: BaseException | None = None
 
     def start(self) -> bool:
         """Whether it shall be run: its caller may have cancelled it."""
         return self.losses > 0 or self.future.set_running_or_notify_cancel()
 
-    def finish(
-        self, result: list[np.ndarray] | None = None, error: BaseException | None = None
-    ) -> None:
+    def finish(self, result: Any = None, error: BaseException | None = None) -> None:
         """Ends it, once: with an answer, an error, or neither where it was cancelled."""
         self._result, self._error = result, error
         self._stream.deliver(self)
@@ -55,7 +54,7 @@ class Call:
         if self._error is not None:
             self.future.set_exception(self._error)
         else:
-            self.future.set_result(self._result or [])
+            self.future.set_result(self._result)
 
 
 class Stream:
