@@ -13,7 +13,7 @@ from atoll.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Each command's name, which is its module's too, and its function.
+# Each command's name, which is its module's too but for the dash, and its function.
 COMMANDS = {
     "build": "build",
     "classify": "classify",
@@ -23,6 +23,9 @@ COMMANDS = {
     "profile": "profile",
     "devices": "devices",
     "doctor": "doctor",
+    "imprint": "imprint",
+    "retrain-head": "retrain_head",
+    "compat": "compat",
 }
 
 _HELP_FLAGS = {"help_option_names": ["--help", "-h"]}
@@ -46,10 +49,17 @@ def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
     )
     app.callback()(_root)
     for name in names:
-        function = getattr(import_module(f"atoll.cli.{name}"), COMMANDS[name])
+        module = import_module(f"atoll.cli.{name.replace('-', '_')}")
+        function = getattr(module, COMMANDS[name])
         # A command that must be told something shows its help where it is told nothing.
         needs = any(p.default is Parameter.empty for p in signature(function).parameters.values())
-        app.command(name, no_args_is_help=needs, context_settings=_HELP_FLAGS)(function)
+        app.command(
+            name,
+            # One that takes its arguments in a way of its own has a class for that.
+            cls=getattr(module, "Command", None),
+            no_args_is_help=needs,
+            context_settings=_HELP_FLAGS,
+        )(function)
     return app
 
 

@@ -1,0 +1,84 @@
+"""A learned model's files: the model with its labels inside, labels.txt, a compiled one's twin."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from atoll.data.labels import write_labels
+from atoll.edgetpu.twins import find_twin, twin_names
+from atoll.files import write_bytes
+from atoll.runtime.model_input import ENTRY
+from atoll.tflite.metadata import ImageMetadata, attach, read_card
+from atoll.tflite.writer import write_model
+from atoll.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from atoll.learn.base import Base
+    from atoll.tflite.graph import Model
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What was written.
+
+    Attributes:
+        model: The model.
+        labels: labels.txt.
+        twin: The model that the simulator runs in place of a compiled one; None where none was
+            written: the model is not compiled, or has a twin beside it already.
+    """
+
+    model: Path
+    labels: Path
+    twin: Path | None
+
+
+def save(
+    base: Base, model: Model, twin: Model | None, labels: Sequence[str], output: Path
+) -> Saved:
+    """Writes a learned model.
+
+    Args:
+        base: What it was learned on.
+        model: The model.
+        twin: Of a compiled one, what it was made of, with the same last layers; or None.
+        labels: The classes' names, in the order of the scores.
+        output: Where it goes. labels.txt goes beside it.
+
+    Raises:
+        OutputError: The place cannot be written to.
+        ModelError: A name is no label.
+    """
+    write_bytes(output, write_model(_named(base, model, labels)))
+    beside = output.with_name("labels.txt")
+    write_labels(beside, labels)
+    place = next(iter(twin_names(output)), None)
+    if twin is None or place is None or find_twin(output) is not None:
+        return Saved(output, beside, None)
+    write_bytes(place, write_model(_named(base, twin, labels)))
+    return Saved(output, beside, place)
+
+
+def _named(base: Base, model: Model, labels: Sequence[str]) -> Model:
+    """A model with its card, its labels and what its input wants."""
+    preprocessing = base.preprocessing
+    old = read_card(base.model)
+    card = ImageMetadata(
+        name=old.name if old is not None and old.name else base.path.stem,
+        description=f"Tells {len(labels)} classes apart.",
+        mean=list(preprocessing.mean),
+        std=list(preprocessing.std),
+        width=preprocessing.width,
+        height=preprocessing.height,
+        labels=list(labels),
+        author=old.author if old is not None else "",
+        license=old.license if old is not None else "",
+        version=f"atoll {__version__}",
+    )
+    recorded = json.dumps(preprocessing.to_json()).encode()
+    return attach(model, card, extra={ENTRY: recorded})
