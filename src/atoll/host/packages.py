@@ -51,11 +51,13 @@ class Packages:
             found = importlib.machinery.PathFinder.find_spec(name, self._path)
         except (ImportError, ValueError):
             return None
-        if found is None:
+        version = self.version(distribution or name)
+        # Any folder of that name can be imported: without a file of its own it is no package.
+        if found is None or not (found.origin or version):
             return None
-        origin = found.origin or next(iter(found.submodule_search_locations or ()), "")
-        folder = Path(origin).parent if found.origin else Path(origin)
-        return Package(name, self.version(distribution or name), folder)
+        places = found.submodule_search_locations or ()
+        folder = Path(found.origin).parent if found.origin else Path(next(iter(places), ""))
+        return Package(name, version, folder)
 
     def version(self, distribution: str) -> str:
         """The version of what pip calls so; empty where it is not installed."""

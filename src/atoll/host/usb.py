@@ -70,9 +70,9 @@ def usb_sticks(root: Path = Path("/")) -> list[UsbStick]:
 
     libedgetpu lists first those that wait for firmware, then the others, each in libusb's order
     (beagle_usb_driver_provider.cc, local_usb_device.cc). libusb puts every device that it finds in
-    front of those it has (core.c), and finds them sorted by their path in sysfs where it was
-    built with udev (linux_udev.c), so the last path comes first. That is read from the sources,
-    and not tried with several sticks.
+    front of those it has (core.c), and finds them sorted by their path in sysfs where it was built
+    with udev (linux_udev.c), as distributions do: so the last path comes first. Measured with
+    Debian's libusb 1.0.26 on 40 made-up trees of sysfs; not tried with real sticks.
 
     Args:
         root: Where the file system begins.
