@@ -13,7 +13,8 @@ def main() -> None:
     """The `atoll` command. Exits with 2 and one line where a person can mend what is wrong."""
     # numpy starts a thread a core for linear algebra, a third of its loading time. Nothing here
     # has that done by numpy.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if sys.argv[1:2] != ["compat"]:  # what that starts has an environment of its own
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from atoll.cli.app import COMMANDS, make_app
 
     # Python has none where the shell closed them (>&-).

@@ -1,0 +1,1 @@
+"""For PYTHONPATH: packages with the old names. Nothing of Atoll imports from here."""

@@ -1,0 +1,5 @@
+"""The name `pycoral`, for programs that import it."""
+
+from atoll.compat.aliasing import take_over
+
+take_over(__name__)

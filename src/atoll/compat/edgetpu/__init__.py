@@ -1,0 +1,19 @@
+"""The package `edgetpu`, the library before pycoral, over this runtime."""
+
+from __future__ import annotations
+
+__version__ = "2.14.0"
+"""The version of the interface, not of this."""
+
+
+def __getattr__(name: str) -> str:
+    # Asking a real driver for its version takes a process of its own: not done by importing.
+    if name == "expected":
+        from atoll.compat.version import SUPPORTED_RUNTIME
+
+        return SUPPORTED_RUNTIME
+    if name == "installed":
+        from atoll.compat.version import runtime_version
+
+        return runtime_version()
+    raise AttributeError(f"module 'edgetpu' has no attribute {name!r}")

@@ -1,0 +1,166 @@
+"""The delegate libraries that are not loaded: what they do, Atoll does."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from atoll.compat.hardware import NoEdgeTpuError, SeenDevice, choose
+from atoll.compat.origins import twin_candidates
+from atoll.edgetpu.simfile import EDGETPU_OP, SIM_OP
+from atoll.errors import AtollError, ModelError
+from atoll.runtime.custom_ops import custom_op_delegates
+from atoll.runtime.delegates import delegate_for
+from atoll.runtime.device_names import parse_device
+from atoll.runtime.model_file import ModelFile, Options
+from atoll.runtime.simulator import simulator
+from atoll.tflite.reader import parse_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from atoll.runtime.litert import Delegate
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model that is being opened, and how.
+
+    Attributes:
+        content: The .tflite file.
+        path: Its path; None where there are bytes alone.
+        threads: CPU threads; None for LiteRT's own choice.
+        kernels: A name in `atoll.runtime.litert.KERNELS`, for what runs in software.
+    """
+
+    content: bytes
+    path: str | None
+    threads: int | None
+    kernels: str
+
+    @property
+    def source(self) -> object:
+        """What to call it in a message."""
+        return self.path or "the model"
+
+
+class EdgeTpuLibrary:
+    """libedgetpu: runs compiled operators on the Edge TPU that was asked for, or in software.
+
+    Args:
+        options: Those of `load_delegate`: of these, "device" counts.
+
+    Attributes:
+        device: The Edge TPU.
+
+    Raises:
+        NoEdgeTpuError: There is none.
+    """
+
+    def __init__(self, options: Mapping[str, object]) -> None:
+        try:
+            self.device = choose(str(options.get("device", "")))
+        except AtollError as error:
+            raise NoEdgeTpuError(str(error)) from error
+
+    def delegates(self, opened: Opened) -> list[Delegate]:
+        """What LiteRT is given for a model."""
+        return edgetpu_delegates(opened, self.device)
+
+
+class PosenetLibrary:
+    """The decoder of Google's project-posenet, posenet_decoder.so."""
+
+    def __init__(self, options: Mapping[str, object]) -> None:
+        del options
+
+    def delegates(self, opened: Opened) -> list[Delegate]:
+        """What LiteRT is given for a model."""
+        return custom_op_delegates(parse_model(opened.content, opened.source))
+
+
+class EngineLibrary:
+    """What the old engines have built in: an Edge TPU, and the decoder.
+
+    Args:
+        device: The Edge TPU.
+    """
+
+    def __init__(self, device: SeenDevice) -> None:
+        self.device = device
+
+    def delegates(self, opened: Opened) -> list[Delegate]:
+        """What LiteRT is given for a model."""
+        return [
+            *edgetpu_delegates(opened, self.device),
+            *custom_op_delegates(parse_model(opened.content, opened.source)),
+        ]
+
+
+class Library(Protocol):
+    """What stands for a delegate library."""
+
+    def delegates(self, opened: Opened) -> list[Delegate]:
+        """What LiteRT is given for a model."""
+        ...
+
+
+_LIBRARIES: list[tuple[re.Pattern[str], Callable[[Mapping[str, object]], Library]]] = [
+    (
+        re.compile(r"(lib)?edgetpu(-max|-std)?(\.[\d.]+)?\.(so(\.[\d.]+)?|dylib|dll)"),
+        EdgeTpuLibrary,
+    ),
+    (re.compile(r"posenet_decoder\.so"), PosenetLibrary),
+]
+
+
+def known_library(name: str, options: Mapping[str, object]) -> Library | None:
+    """What stands for a delegate library; None where it is another one, to be loaded as it is.
+
+    Args:
+        name: As given to `load_delegate`: a file's name or path.
+        options: Its options.
+
+    Raises:
+        NoEdgeTpuError: There is no such Edge TPU.
+    """
+    file = re.split(r"[/\\]", name)[-1]
+    make = next((make for pattern, make in _LIBRARIES if pattern.fullmatch(file)), None)
+    return None if make is None else make(options)
+
+
+def edgetpu_delegates(opened: Opened, device: SeenDevice) -> list[Delegate]:
+    """What runs a model's compiled operators.
+
+    Args:
+        opened: The model.
+        device: Where they run. What was compiled for the simulator runs there in any case.
+
+    Returns:
+        The delegates; none where nothing in the model is compiled.
+
+    Raises:
+        ModelError: The file is damaged, or its twin is missing or not what it was made of.
+        DeviceError: The device failed.
+    """
+    file = ModelFile(opened.content, parse_model(opened.content, opened.source), opened.source)
+    made: list[Delegate] = []
+    if file.has(SIM_OP):
+        made.append(simulator(opened.threads, opened.kernels))
+    if file.has(EDGETPU_OP):
+        made.append(_compiled(file, opened, device))
+    return made
+
+
+def _compiled(file: ModelFile, opened: Opened, device: SeenDevice) -> Delegate:
+    name = parse_device(device.name)
+    candidates = twin_candidates(file.model, opened.path) if device.simulated else [None]
+    for twin in candidates[:-1]:
+        try:
+            options = Options(threads=opened.threads, twin=twin)
+            return delegate_for(file, name, options, opened.kernels, [])
+        except ModelError:
+            continue
+    options = Options(threads=opened.threads, twin=candidates[-1])
+    return delegate_for(file, name, options, opened.kernels, [])

@@ -1,0 +1,1 @@
+"""Edge TPUs, and label files."""
