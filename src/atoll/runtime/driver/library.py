@@ -1,0 +1,249 @@
+"""The driver's library, libedgetpu: found, loaded, and refused where nothing can make it work."""
+
+from __future__ import annotations
+
+import ctypes as c
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from atoll.errors import DeviceError
+from atoll.host.library import VARIABLE, find_library
+from atoll.host.library_build import read_version
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_CREATE, _DESTROY = "tflite_plugin_create_delegate", "tflite_plugin_destroy_delegate"
+_INSTALL = (
+    "Install libedgetpu1-std (https://coral.ai/software), or name the library in the environment "
+    f"variable {VARIABLE}"
+)
+_UPDATE = "Install libedgetpu1-std 16.0 (runtime 14) or a later build"
+
+# Google's own builds, up to the one of June 2020, carry the number of a change in its own source;
+# those from GitHub, from November 2020 on, do not. Runtime 12 is of 2019.
+_INTERNAL_BUILD = re.compile(r"CL_NUMBER=\d+")
+_OLDEST_RUNTIME = 13
+
+_ERROR_HANDLER = c.CFUNCTYPE(None, c.c_char_p)
+_KINDS = {0: "pci", 1: "usb"}
+
+
+class _Record(c.Structure):
+    """struct edgetpu_device (edgetpu_c.h)."""
+
+    _fields_ = (("type", c.c_int), ("path", c.c_char_p))
+
+
+@dataclass(frozen=True)
+class Attached:
+    """A device that the driver sees.
+
+    Attributes:
+        kind: "usb" or "pci".
+        path: Where it is, in the driver's words.
+    """
+
+    kind: str
+    path: str
+
+
+class DriverLibrary:
+    """A libedgetpu that is loaded, and that LiteRT can work with.
+
+    Args:
+        path: The library.
+
+    Attributes:
+        path: The same.
+        version: What it says of itself; empty where it says nothing.
+        runtime: The runtime's version, such as 14; None where it does not say.
+
+    Raises:
+        DeviceError: It cannot be loaded, is no Edge TPU driver, or is too old.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        try:
+            self._native = c.CDLL(path)
+        except OSError as error:
+            raise _not_loaded(path, str(error)) from None
+        for name in (_CREATE, _DESTROY):
+            if not hasattr(self._native, name):
+                raise DeviceError(
+                    path,
+                    "it must be the Edge TPU's driver",
+                    received=f"a library without {name}",
+                    fix=_INSTALL,
+                )
+        self.version = self._text("edgetpu_version")
+        self.runtime = read_version(self.version).runtime
+        check_version(path, self.version)
+        self._reasons: list[str] = []
+        # The library keeps no pointer to it after the call, but may have threads of its own.
+        self._handler = _ERROR_HANDLER(self._on_error)
+        create: Any = self._native[_CREATE]
+        create.restype = c.c_void_p
+        create.argtypes = (c.c_void_p, c.c_void_p, c.c_size_t, _ERROR_HANDLER)
+        destroy: Any = self._native[_DESTROY]
+        destroy.restype, destroy.argtypes = None, (c.c_void_p,)
+        self._create, self._destroy = create, destroy
+
+    def create(self, options: dict[str, str]) -> int | None:
+        """Opens a device and makes a delegate for it.
+
+        Args:
+            options: The driver's options: "device" and others.
+
+        Returns:
+            The address of the delegate; None where the driver gave none.
+        """
+        self._reasons.clear()
+        keys = (c.c_char_p * len(options))(*(key.encode() for key in options))
+        values = (c.c_char_p * len(options))(*(value.encode() for value in options.values()))
+        address: int | None = self._create(keys, values, len(options), self._handler)
+        return address or None
+
+    def destroy(self, delegate: int) -> None:
+        """Ends a delegate; with the last of a device, the device is closed."""
+        self._destroy(delegate)
+
+    @property
+    def reason(self) -> str:
+        """Why the last delegate was not made, in the driver's words; most often empty."""
+        return " ".join(" ".join(self._reasons).split())
+
+    def attached(self) -> list[Attached] | None:
+        """The devices that the driver sees, in its order; None where it cannot be asked."""
+        if not hasattr(self._native, "edgetpu_list_devices"):
+            return None
+        ask = self._native.edgetpu_list_devices
+        ask.restype, ask.argtypes = c.POINTER(_Record), (c.POINTER(c.c_size_t),)
+        count = c.c_size_t()
+        records = ask(c.byref(count))
+        found = [
+            Attached(_KINDS.get(records[i].type, "other"), _decoded(records[i].path))
+            for i in range(count.value if records else 0)
+        ]
+        if records and hasattr(self._native, "edgetpu_free_devices"):
+            self._native.edgetpu_free_devices.argtypes = (c.c_void_p,)
+            self._native.edgetpu_free_devices(records)
+        return found
+
+    def set_verbosity(self, level: int) -> None:
+        """How much the driver tells on standard error."""
+        if hasattr(self._native, "edgetpu_verbosity"):
+            self._native.edgetpu_verbosity(c.c_int(level))
+
+    def _text(self, name: str) -> str:
+        if not hasattr(self._native, name):
+            return ""
+        function = self._native[name]
+        function.restype = c.c_char_p
+        return " ".join(_decoded(function()).split())
+
+    def _on_error(self, message: bytes | None) -> None:
+        self._reasons.append(_decoded(message))
+
+
+def library_path(asked: str | Path | None) -> str:
+    """Finds the driver's library: the one asked for, $ATOLL_LIBEDGETPU's, or the system's.
+
+    Args:
+        asked: A library that the caller names.
+
+    Returns:
+        Its path.
+
+    Raises:
+        DeviceError: There is none, or it is built for another machine.
+    """
+    if asked is not None:
+        if not os.path.isfile(asked):  # noqa: PTH113 (it never raises)
+            raise _missing(str(asked), "no such file")
+        return os.fspath(asked)
+    found = find_library()
+    if found is None:
+        named = os.environ.get(VARIABLE)
+        raise _missing("libedgetpu", f"{VARIABLE}={named}, no such file" if named else "none")
+    if not found.fits:
+        raise _other_machine(str(found.path), f"built for {found.machine}")
+    return os.fspath(found.path)
+
+
+def check_version(path: str, version: str) -> None:
+    """Refuses a library that reads LiteRT's tensors at the wrong places.
+
+    TfLiteTensor had 104 bytes or less until the spring of 2020, and has 112 since. A library of
+    that time finds no tensor but the first; no adapter cures that.
+
+    Args:
+        path: The library.
+        version: What it says of itself.
+
+    Raises:
+        DeviceError: It is too old.
+    """
+    runtime = read_version(version).runtime
+    if _INTERNAL_BUILD.search(version) or (runtime is not None and runtime < _OLDEST_RUNTIME):
+        raise too_old(path, version)
+
+
+def too_old(path: str, received: str) -> DeviceError:
+    """The error for a library from before the spring of 2020."""
+    return DeviceError(
+        path,
+        "this libedgetpu is too old for today's LiteRT, whose tensors it takes for shorter than "
+        "they are",
+        received=received,
+        fix=_UPDATE,
+    )
+
+
+def _decoded(text: bytes | None) -> str:
+    return (text or b"").decode(errors="replace")
+
+
+def _missing(thing: str, received: str) -> DeviceError:
+    return DeviceError(
+        thing, "the Edge TPU's driver must be installed", received=received, fix=_INSTALL
+    )
+
+
+def _other_machine(path: str, received: str) -> DeviceError:
+    return DeviceError(
+        path,
+        "the Edge TPU's driver must be made for this machine",
+        received=received,
+        fix=_INSTALL,
+    )
+
+
+def _not_loaded(path: str, words: str) -> DeviceError:
+    """The error for what the system's loader said, by a table of its words."""
+    for word, make in _LOADER_WORDS:
+        if word in words:
+            return make(path, words)
+    return DeviceError(path, "the Edge TPU's driver must be loadable", received=words, fix=_INSTALL)
+
+
+def _no_libusb(path: str, words: str) -> DeviceError:
+    return DeviceError(
+        path,
+        "the Edge TPU's driver needs libusb",
+        received=words,
+        fix="Install it (Debian: apt install libusb-1.0-0)",
+    )
+
+
+# The first that fits counts.
+_LOADER_WORDS = (
+    ("libusb", _no_libusb),
+    ("wrong ELF class", _other_machine),
+    ("invalid ELF header", _other_machine),
+    ("file too short", _other_machine),
+    ("No such file or directory", _missing),
+)

@@ -1,0 +1,55 @@
+"""What the tests of the driver share: stand-ins, what they compute, and whether they live."""
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from atoll.errors import AtollError
+from atoll.native import shared_library
+
+HERE = Path(__file__).parent
+
+
+def compiled(source, name, **how):
+    try:
+        return shared_library(HERE / source, name, **how)
+    except AtollError as error:
+        pytest.skip(str(error))
+
+
+class Clock:
+    """A clock that goes on when it is told to."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def expected(array, count, output=0):
+    """What the stand-in driver computes."""
+    flat = np.resize(array.ravel().view(np.uint8), count)
+    return flat ^ np.uint8(17 * (output + 1))
+
+
+def alive(pid) -> bool:
+    """Whether there is such a process that has not ended."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+
+
+def gone(pid, within_s=5.0) -> bool:
+    """Whether a process ends in time."""
+    end = time.monotonic() + within_s
+    while time.monotonic() < end:
+        if not alive(pid):
+            return True
+        time.sleep(0.01)
+    return False
