@@ -35,6 +35,7 @@ def shared_library(
     name: str,
     *,
     libraries: Sequence[str] = (),
+    include: Sequence[Path] = (),
     flags: Sequence[str] = (),
 ) -> Path:
     """Compiles C to a shared library, or finds what was compiled before.
@@ -45,6 +46,7 @@ def shared_library(
         source: A C file, or several that make one library. Headers beside them are found.
         name: The library's file name, which is its SONAME too: `libusb-1.0.so.0`.
         libraries: What it is linked with: `("pthread",)`.
+        include: Further folders with headers.
         flags: Further flags for the compiler.
 
     Returns:
@@ -59,11 +61,12 @@ def shared_library(
         *_compiler(),
         *_FLAGS,
         *flags,
+        *(f"-I{folder}" for folder in include),
         f"-Wl,-soname,{name}",
         *map(str, sources),
         *(f"-l{library}" for library in libraries),
     ]
-    folder = cache_folder() / _key(command, sources, name)
+    folder = cache_folder() / _key(command, sources, include, name)
     library = folder / name
     if not library.is_file():
         try:
@@ -109,7 +112,7 @@ def _compiler() -> list[str]:
     )
 
 
-def _key(command: list[str], sources: list[Path], name: str) -> str:
+def _key(command: list[str], sources: list[Path], include: Sequence[Path], name: str) -> str:
     """A name for what comes of all this: another source, flag, compiler or system has another."""
     digest = hashlib.sha256()
 
@@ -121,7 +124,8 @@ def _key(command: list[str], sources: list[Path], name: str) -> str:
         add(Path(word).name.encode() if word in map(str, sources) else word.encode())
     program = Path(os.path.realpath(shutil.which(command[0]) or command[0])).stat()
     add(f"{program.st_size} {program.st_mtime_ns}".encode())
-    headers = {header for each in sources for header in each.parent.glob("*.h")}
+    folders = {*include, *(each.parent for each in sources)}
+    headers = {header for folder in folders for header in folder.glob("*.h")}
     for path in (*sources, *sorted(headers)):
         add(path.name.encode())
         add(path.read_bytes())

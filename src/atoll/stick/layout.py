@@ -1,0 +1,164 @@
+"""How tensors lie in what goes to the chip and comes from it (docs/format.md)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from atoll.edgetpu.package_tables import DataType, OutputLayer
+from atoll.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from atoll.edgetpu.package_tables import Layer, OutputLayout
+
+_ELEMENT_BYTES = {
+    DataType.FIXED_POINT8: 1,
+    DataType.FIXED_POINT16: 2,
+    DataType.SIGNED_FIXED_POINT32: 4,
+    DataType.BFLOAT: 2,
+    DataType.HALF: 2,
+    DataType.SINGLE: 4,
+    DataType.SIGNED_FIXED_POINT8: 1,
+    DataType.SIGNED_FIXED_POINT16: 2,
+}
+# Of these the chip has the highest bit the other way round.
+_FLIPPED = (DataType.SIGNED_FIXED_POINT8, DataType.SIGNED_FIXED_POINT16)
+# What the chip puts between the elements is not known: a driver must not depend on it.
+_PADDING = 0xCC
+_MOST_BYTES = 1 << 28
+
+
+class LayerLayout:
+    """Where the elements of one input or output lie.
+
+    Args:
+        layer: What the compiled file says of it.
+        source: What to call the file in a message.
+
+    Attributes:
+        name: The layer's name.
+        size: Bytes that are sent, padding included.
+        tensor_bytes: Bytes of the tensor itself.
+
+    Raises:
+        ModelError: The layer contradicts itself, or is laid out in a way that is not known.
+    """
+
+    def __init__(self, layer: Layer, source: object) -> None:
+        self.name = layer.name
+        self.size = layer.size_bytes
+        self._source = source
+        sizes = (layer.y_dim, layer.x_dim, layer.z_dim, layer.execution_count_per_inference)
+        width = _ELEMENT_BYTES[layer.data_type]
+        if min(sizes) < 1 or not 0 < self.size <= _MOST_BYTES or self.size % width:
+            raise self._damaged("its sizes must be sound", f"{self.size} bytes for {sizes}")
+        self.tensor_bytes = int(np.prod(sizes, dtype=object)) * width
+        if self.tensor_bytes > self.size:
+            raise self._damaged("it must hold its tensor", f"{self.size} bytes for {sizes}")
+        self._type = np.dtype(f"<u{width}")
+        self._flip = layer.data_type in _FLIPPED
+        self._places = self._find_places(layer)
+
+    def from_chip(self, data: np.ndarray) -> np.ndarray:
+        """A tensor from the bytes of its buffer.
+
+        Args:
+            data: uint8 [size].
+
+        Returns:
+            uint8 [tensor_bytes], the tensor's bytes as TFLite has them.
+        """
+        elements = data.view(self._type)
+        places = self._places
+        taken = elements[: self._count] if places is None else elements[places]
+        return (taken ^ self._top if self._flip else taken.copy()).view(np.uint8)
+
+    def to_chip(self, tensor: np.ndarray) -> np.ndarray:
+        """The buffer of a tensor.
+
+        Args:
+            tensor: Of any shape and type, `tensor_bytes` long.
+
+        Returns:
+            uint8 [size].
+        """
+        given = np.ascontiguousarray(tensor).reshape(-1).view(self._type)
+        elements = np.full(self.size // self._type.itemsize, _padding(self._type), self._type)
+        values = given ^ self._top if self._flip else given
+        if self._places is None:
+            elements[: self._count] = values
+        else:
+            elements[self._places] = values
+        return elements.view(np.uint8)
+
+    @property
+    def _count(self) -> int:
+        return self.tensor_bytes // self._type.itemsize
+
+    @property
+    def _top(self) -> np.ndarray:
+        return np.array(1 << (8 * self._type.itemsize - 1), self._type)
+
+    def _find_places(self, layer: Layer) -> np.ndarray | None:
+        """The element that each of the tensor's lies at; None where it is the same one."""
+        executions = layer.execution_count_per_inference
+        if isinstance(layer.kind, OutputLayer):
+            if layer.kind.shape_info is not None:
+                raise self._damaged("its layout must be known", "an output in slices")
+            if layer.y_dim * layer.x_dim > 1 and executions > 1:
+                raise self._damaged("its layout must be known", f"{executions} executions")
+            if layer.y_dim * layer.x_dim > 1 and layer.kind.layout is not None:
+                return self._checked(_tile_places(layer, layer.kind.layout, self._damaged))
+        if executions == 1:
+            return None
+        # Each execution's share is padded by itself.
+        share, padded = self._count // executions, self.size // self._type.itemsize // executions
+        starts = np.arange(executions) * padded
+        return self._checked((starts[:, None] + np.arange(share)).reshape(-1))
+
+    def _checked(self, places: np.ndarray) -> np.ndarray | None:
+        room = self.size // self._type.itemsize
+        used = np.zeros(room, bool)
+        if places.size and (places.min() < 0 or places.max() >= room):
+            raise self._damaged("its elements must lie within it", f"element {places.max()}")
+        used[places] = True
+        if np.count_nonzero(used) != places.size:
+            raise self._damaged("no two of its elements may lie at one place", f"{room} places")
+        return None if np.array_equal(places, np.arange(places.size)) else places
+
+    def _damaged(self, rule: str, received: str) -> ModelError:
+        return ModelError(
+            self._source,
+            f"layer {self.name!r}: {rule}",
+            received=received,
+            fix="Compile the model again",
+        )
+
+
+def _tile_places(
+    layer: Layer, layout: OutputLayout, damaged: Callable[[str, str], ModelError]
+) -> np.ndarray:
+    """Where the tiles put the element (y, x, z): see `OutputLayout`."""
+    y_tile, y_local = (np.array(m, np.int64) for m in (layout.y_tile, layout.y_local))
+    x_tile, x_local, x_row = (
+        np.array(m, np.int64) for m in (layout.x_tile, layout.x_local, layout.x_row_size)
+    )
+    offset = np.array(layout.tile_offset, np.int64)
+    long_enough = all(len(m) >= layer.y_dim for m in (y_tile, y_local)) and all(
+        len(m) >= layer.x_dim for m in (x_tile, x_local, x_row)
+    )
+    if not long_enough:
+        raise damaged("its maps must have an entry a row and a column", "shorter ones")
+    rows, columns = slice(layer.y_dim), slice(layer.x_dim)
+    tile = y_tile[rows, None] + x_tile[None, columns]
+    if tile.min() < 0 or tile.max() >= len(offset):
+        raise damaged("its tiles must be there", f"tile {tile.max()} of {len(offset)}")
+    pixels = offset[tile] + y_local[rows, None] * x_row[None, columns] + x_local[None, columns]
+    return (pixels[:, :, None] + np.arange(layer.z_dim)).reshape(-1)
+
+
+def _padding(dtype: np.dtype) -> int:
+    return int.from_bytes(bytes([_PADDING] * dtype.itemsize), "little")
