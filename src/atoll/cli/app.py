@@ -23,6 +23,7 @@ COMMANDS = {
     "profile": "profile",
     "devices": "devices",
     "doctor": "doctor",
+    "export": "export",
     "imprint": "imprint",
     "retrain-head": "retrain_head",
     "compat": "compat",
