@@ -11,6 +11,7 @@ import hashlib
 import os
 import sys
 from collections import OrderedDict
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,32 +70,43 @@ def twin_candidates(
         beside = find_twin(Path(path))
         if beside is not None:
             return [beside]
-    candidates = [twin for origin in _origins(model) if (twin := find_twin(origin)) is not None]
+    candidates: list[Path | None] = [
+        twin for origin in _origins(model) if (twin := find_twin(origin)) is not None
+    ]
     candidates += [Path(name) for name in environ.get(TWIN_VARIABLE, "").split(os.pathsep) if name]
-    return [*candidates] or [None]
+    return candidates or [None]
 
 
 def _origins(model: Model) -> list[Path]:
     """The files that this process has read, the newest first, that hold a compiled part of this."""
-    wanted = set(_fingerprints(model))
+    wanted = _fingerprints(model)
     found = []
     for name in reversed(list(_seen)):
         path = Path(name)
         try:
-            other = parse_model(path.read_bytes(), path)
-        except (ModelError, OSError):
+            facts = path.stat()
+        except OSError:
             continue
-        if wanted & set(_fingerprints(other)):
+        if wanted & _fingerprints_of(path, facts.st_mtime_ns, facts.st_size):
             found.append(path)
     return found
 
 
-def _fingerprints(model: Model) -> list[bytes]:
-    return [
+@lru_cache(_MOST_SEEN)
+def _fingerprints_of(path: Path, _changed: int, _size: int) -> frozenset[bytes]:
+    """Those of a file; none, where it is no model."""
+    try:
+        return _fingerprints(parse_model(path.read_bytes(), path))
+    except (ModelError, OSError):
+        return frozenset()
+
+
+def _fingerprints(model: Model) -> frozenset[bytes]:
+    return frozenset(
         hashlib.sha256(op.custom_options or b"").digest()
         for op in model.main.operators
         if op.custom_name == EDGETPU_OP
-    ]
+    )
 
 
 def _on_event(event: str, arguments: tuple[Any, ...]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from atoll.compat.names import missing
+
 __version__ = "2.14.0"
 """The version of the interface, not of this."""
 
@@ -16,4 +18,4 @@ def __getattr__(name: str) -> str:
         from atoll.compat.version import runtime_version
 
         return runtime_version()
-    raise AttributeError(f"module 'edgetpu' has no attribute {name!r}")
+    raise missing(__name__, name)

@@ -141,9 +141,7 @@ class Interpreter(litert.Interpreter):  # type: ignore[misc]  # LiteRT is untype
         except RuntimeError as error:
             if not self._left:
                 raise self._explained(error) from None
-            self._open()
-            for index, (size, strict) in self._resizes.items():
-                super().resize_tensor_input(index, size, strict)
+            self._reopen()
             self.allocate_tensors()
 
     def resize_tensor_input(
@@ -172,6 +170,12 @@ class Interpreter(litert.Interpreter):  # type: ignore[misc]  # LiteRT is untype
         handle: int = super()._native_handle()
         remember(handle, self)
         return handle
+
+    def _reopen(self) -> None:
+        """Opens the model with the next kernels, its inputs as they were resized."""
+        self._open()
+        for index, (size, strict) in self._resizes.items():
+            super().resize_tensor_input(index, size, strict)
 
     def _open(self) -> None:
         """Opens the model with the first of the kernels that are left."""

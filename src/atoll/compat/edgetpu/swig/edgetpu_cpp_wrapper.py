@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from atoll.compat.assignment import EdgeTpuState, paths
 from atoll.compat.engine import Engine as BasicEnginePythonWrapper
+from atoll.compat.names import missing
 from atoll.compat.version import SUPPORTED_RUNTIME, runtime_version
+
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 __all__ = [
     "BasicEnginePythonWrapper",
@@ -36,3 +42,7 @@ def ListEdgeTpuPaths(state: int) -> tuple[str, ...]:  # noqa: N802
             process have, EDGE_TPU_STATE_UNASSIGNED for the others.
     """
     return paths(state)
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise missing(__name__, name)

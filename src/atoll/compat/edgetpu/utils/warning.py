@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
+_Parameters = ParamSpec("_Parameters")
+_Result = TypeVar("_Result")
 
 
 def camelcase_to_lowercase(name: str) -> str:
@@ -21,7 +21,7 @@ def camelcase_to_lowercase(name: str) -> str:
     return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", words).lower()
 
 
-def deprecated(func: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+def deprecated(func: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
     """Has a function tell, at each call, what it is called now.
 
     Args:
@@ -29,7 +29,7 @@ def deprecated(func: Callable[Parameters, Result]) -> Callable[Parameters, Resul
     """
 
     @functools.wraps(func)
-    def telling(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+    def telling(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
         caller = sys._getframe(1)
         logging.warning(
             "From %s:%s: The name %s will be deprecated. Please use %s instead.\n",

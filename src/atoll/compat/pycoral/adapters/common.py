@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Picture = TypeVar("Picture")
+_Picture = TypeVar("_Picture")
 
 
 def output_tensor(interpreter: Any, i: int) -> np.ndarray:
@@ -58,8 +58,8 @@ def set_input(interpreter: Any, data: Any) -> None:
 
 
 def set_resized_input(
-    interpreter: Any, size: tuple[int, int], resize: Callable[[tuple[int, int]], Picture]
-) -> tuple[Picture, tuple[float, float]]:
+    interpreter: Any, size: tuple[int, int], resize: Callable[[tuple[int, int]], _Picture]
+) -> tuple[_Picture, tuple[float, float]]:
     """Copies an image into the first input: as large as it fits, at the top left, zeros around.
 
     Args:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from atoll.compat.handles import fill, input_view, interpreter_of, is_ready, run
 from atoll.compat.hardware import seen_devices, tell_once
+from atoll.compat.names import missing
 from atoll.compat.version import runtime_version
+
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 _MOST_VERBOSE = 10
 
@@ -108,3 +113,7 @@ def _invoke(what: str, handle: int, address: int, size: int) -> None:
 
 def _too_few(size: int, needed: int) -> str:
     return f"Input buffer ({size}) has fewer entries than model input tensor ({needed})."
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise missing(__name__, name)

@@ -45,7 +45,7 @@ class SoftmaxRegression:
         self.label_map: dict[int, str] | None = None
         self.params: dict[str, np.ndarray] = {}
         if feature_dim and num_classes:
-            first = np.random.randn(feature_dim, num_classes)  # noqa: NPY002
+            first = np.random.randn(feature_dim, num_classes)
             self.params["mat_w"] = (weight_scale * first).astype(np.float32)
             self.params["vec_b"] = np.zeros(num_classes, np.float32)
         self.min_score = float(np.finfo(np.float32).max)
@@ -111,7 +111,7 @@ class SoftmaxRegression:
         """
         train, labels = data["data_train"], data["labels_train"]
         for step in range(num_iter):
-            batch = np.random.choice(len(train), batch_size)  # noqa: NPY002
+            batch = np.random.choice(len(train), batch_size)
             loss, gradients = self._get_loss(train[batch], labels[batch])
             for name, gradient in gradients.items():
                 self.params[name] -= (learning_rate * gradient).astype(np.float32)

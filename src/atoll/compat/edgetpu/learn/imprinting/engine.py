@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atoll.compat.edgetpu.learn.utils import write_file
-from atoll.compat.edgetpu.ranking import best_scores
 from atoll.compat.edgetpu.swig.edgetpu_cpp_wrapper import BasicEnginePythonWrapper
 from atoll.compat.edgetpu.utils.warning import deprecated
 from atoll.compat.origins import saw
+from atoll.compat.ranking import best_scores
 from atoll.errors import ModelError
 from atoll.learn.coral_head import TAIL, CoralHead, coral_head
 from atoll.learn.coral_model import CoralModel
@@ -70,7 +70,7 @@ class ImprintingEngine:
             raise RuntimeError("Model without training won't be saved!")
         write_file(output_path, write_model(self._trained()))
 
-    def train(self, input: ArrayLike, class_id: int) -> None:  # noqa: A002
+    def train(self, input: ArrayLike, class_id: int) -> None:
         """Learns a class, or more of it.
 
         Args:
@@ -155,7 +155,7 @@ class ImprintingEngine:
         self.save_model(output_path)
 
     @deprecated
-    def Train(self, input: ArrayLike, class_id: int) -> None:  # noqa: A002, N802
+    def Train(self, input: ArrayLike, class_id: int) -> None:  # noqa: N802
         """The older name of `train`."""
         self.train(input, class_id)
 
@@ -209,7 +209,7 @@ def _read(path: str) -> Model:
 
 
 def _engine(model: Model) -> BasicEnginePythonWrapper:
-    """A model, ready on an Edge TPU. An engine reads its model from a file, and needs it no more."""
+    """A model, ready on an Edge TPU; the file that an engine reads may go after that."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
         path.write_bytes(write_model(model))

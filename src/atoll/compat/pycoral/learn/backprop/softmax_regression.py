@@ -46,7 +46,7 @@ class SoftmaxRegression:
         if feature_dim is None or num_classes is None:
             raise TypeError("SoftmaxRegression needs feature_dim and num_classes")
         size = int(feature_dim), int(num_classes)
-        self._weights = (weight_scale * np.random.randn(*size)).astype(np.float32)  # noqa: NPY002
+        self._weights = (weight_scale * np.random.randn(*size)).astype(np.float32)
         self._biases = np.zeros(size[1], np.float32)
         self._reg = reg
         self._low, self._high = np.inf, -np.inf
@@ -113,7 +113,7 @@ class SoftmaxRegression:
         train, val = _matrix(data["data_train"]), _matrix(data["data_val"])
         labels, val_labels = np.asarray(data["labels_train"]), np.asarray(data["labels_val"])
         for step in range(num_iter):
-            batch = np.random.randint(0, len(train), batch_size)  # noqa: NPY002
+            batch = np.random.randint(0, len(train), batch_size)
             scores = self._scores(train[batch])
             self._low, self._high = min(self._low, scores.min()), max(self._high, scores.max())
             loss, gradient = cross_entropy(scores, labels[batch])
