@@ -26,7 +26,8 @@ def new_driver() -> Path:
 def usb_driver() -> Path:
     """A driver whose output bytes come through a stand-in libusb."""
     usb = compiled("standin_usb.c", "libusb-1.0.so.0")
-    flags = ("-DREGISTRATION=64", "-DUSB", f"-Wl,-rpath,{usb.parent}", str(usb))
+    link = ("-Wl,--no-as-needed", f"-Wl,-rpath,{usb.parent}", str(usb))
+    flags = ("-DREGISTRATION=64", "-DUSB", *link)
     return compiled("standin.c", "libedgetpu-usb.so", flags=flags)
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import atexit
-import os
-import threading
 import time
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING
 
 from atoll.edgetpu.package_check import output_bytes
 from atoll.errors import DeviceError, UsageError
 from atoll.runtime.driver.check import check_for_driver, check_runtime
 from atoll.runtime.driver.connection import Hosted
-from atoll.runtime.driver.host import DeviceHost
+from atoll.runtime.driver.hosts import hold, release
 from atoll.runtime.driver.keeper import KEEPER
 from atoll.runtime.driver.kernels import ChildKernel, faces
 from atoll.runtime.driver.options import DriverOptions
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from atoll.runtime.delegate import Kernel
+    from atoll.runtime.driver.host import DeviceHost
     from atoll.runtime.parts import CompiledPart
     from atoll.tflite.graph import Tensor
 
@@ -50,7 +49,7 @@ class ChildDevice:
         self._host = host
         self._options = options
         # Giving a device back waits for a process, which no finalizer may.
-        self._finalizer = weakref.finalize(self, KEEPER.later, lambda: _release(host))
+        self._finalizer = weakref.finalize(self, KEEPER.later, partial(release, host))
         self._finalizer.atexit = False
 
     @classmethod
@@ -88,20 +87,7 @@ class ChildDevice:
             )
         if kind in ("usb", "pci") and not number:
             device = f"{kind}:0"
-        with _LOCK:
-            host = _HOSTS.get(device)
-            if host is None:
-                host = _HOSTS[device] = DeviceHost(device, options, clock)
-            elif not host.options.same_driver(options):
-                raise DeviceError(
-                    device,
-                    "a device has one driver in a process, with the options that it was opened "
-                    "with",
-                    received="other options",
-                    fix="Close the models on it first",
-                )
-            _HOLDERS[device] = _HOLDERS.get(device, 0) + 1
-        return cls(host, options)
+        return cls(hold(device, options, clock), options)
 
     @property
     def pid(self) -> int | None:
@@ -169,7 +155,7 @@ class ChildDevice:
     def close(self) -> None:
         """Lets go of the device; with its last holder it is given back. Kernels end with it."""
         if self._finalizer.detach() is not None:
-            _release(self._host)
+            release(self._host)
 
     def __enter__(self) -> Self:
         return self
@@ -211,39 +197,3 @@ class ChildDevice:
                 self.device, "the device must be open", received="closed", fix="Open a new one"
             )
         return self._host
-
-
-_HOSTS: dict[str, DeviceHost] = {}
-_HOLDERS: dict[str, int] = {}
-_LOCK = threading.Lock()
-
-
-def _release(host: DeviceHost) -> None:
-    with _LOCK:
-        left = _HOLDERS.get(host.device, 0) - 1
-        if left > 0:
-            _HOLDERS[host.device] = left
-            return
-        _HOLDERS.pop(host.device, None)
-        if _HOSTS.get(host.device) is host:
-            del _HOSTS[host.device]
-        # Within the lock: who opens it again at once must find it free.
-        host.close()
-
-
-def _close_all() -> None:
-    for host in list(_HOSTS.values()):
-        host.close()
-
-
-def _after_fork() -> None:
-    """A fork has no devices: they, and the processes that host them, are its parent's."""
-    global _LOCK
-    _LOCK = threading.Lock()
-    for host in _HOSTS.values():
-        host.forget()
-
-
-atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

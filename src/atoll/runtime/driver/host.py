@@ -29,16 +29,27 @@ class DeviceHost:
         device: The device's name.
         options: How it is to be opened.
         clock: Seconds that only grow.
+        before: The same device in other hands, which is about to be given back.
 
     Attributes:
         device: The same.
         options: The same.
+        holders: How many hold it. `atoll.runtime.driver.hosts` counts them.
         notes: What a user should know, a sentence each.
     """
 
-    def __init__(self, device: str, options: DriverOptions, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        device: str,
+        options: DriverOptions,
+        clock: Callable[[], float],
+        before: DeviceHost | None = None,
+    ) -> None:
         self.device = device
         self.options = options
+        self.holders = 0
+        self._before = before
+        self._closed = threading.Event()
         self.notes: list[str] = []
         self._backoff = Backoff(clock)
         self._lock = threading.Lock()
@@ -55,6 +66,12 @@ class DeviceHost:
         """The process that hosts the driver; None while there is none."""
         connection = self._connection
         return None if connection is None else connection.pid
+
+    @property
+    def opened_as(self) -> str:
+        """The name, with a number, of the device that is open; empty where none is."""
+        connection = self._connection
+        return "" if connection is None else connection.opened.device
 
     def open(self) -> Opened:
         """Opens the device, where it is not open.
@@ -112,6 +129,7 @@ class DeviceHost:
             self._loaded.clear()
             if connection is not None:
                 connection.close()
+        self._closed.set()
 
     def forget(self) -> None:
         """For a fork of this process: the device is its parent's."""
@@ -132,6 +150,9 @@ class DeviceHost:
                     received=self._reason,
                     fix=f"It is opened again at the first call after {_seconds(left)}",
                 )
+            if self._before is not None:
+                self._before._closed.wait(self.options.start_s)
+                self._before = None
             try:
                 self._connection = Connection(self.device, self.options)
             except ConnectionLost as error:

@@ -1,0 +1,263 @@
+"""Damaged compiled files are refused before the driver sees them; sound ones are not."""
+
+import pytest
+from compiled_files import compiled
+from litert_files import model_files
+from made_packages import (
+    INPUT,
+    INT8,
+    LOAD,
+    OUTPUT,
+    PARAMETER,
+    RUN,
+    Layer,
+    Program,
+    part_of,
+    sound,
+)
+
+from atoll.edgetpu.package_check import RULES, check_package, output_bytes
+from atoll.edgetpu.package_tables import ExecutableType
+from atoll.errors import ModelError
+from atoll.runtime.parts import compiled_parts
+from atoll.tflite.build import GraphBuilder
+from atoll.tflite.reader import read_model
+
+PIXELS = [[0, 0], [0, 1], [0, 32], [0, 0], [0, 1], [16, 16]]
+
+
+def checked(file, **how):
+    part = part_of(file)
+    check_package(part.package, part.inputs, part.outputs, "x.tflite", **how)
+    return part
+
+
+def test_every_published_file_is_accepted(shared):
+    """What Google's compiler made must run: a rule that is too strict fails here."""
+    count = 0
+    for path in model_files(shared):
+        for part in compiled_parts(read_model(path), path):
+            check_package(part.package, part.inputs, part.outputs, path, usb=False)
+            if "lstm" in path.name:
+                with pytest.raises(ModelError, match="Use an Edge TPU on PCI Express"):
+                    check_package(part.package, part.inputs, part.outputs, path)
+            else:
+                check_package(part.package, part.inputs, part.outputs, path)
+            main = next(each for each in part.package.executables if each.type == 2)
+            if main.dma_hints.fully_deterministic:
+                assert output_bytes(part.package) == sum(
+                    layer.size_bytes for layer in main.output_layers
+                )
+            count += 1
+    assert count >= 24
+
+
+def test_made_files_are_accepted():
+    """The files that the faults below are made of must have none."""
+    assert output_bytes(checked(sound()).package) == 16
+    several = sound(
+        [Layer("a", 5), Layer("b", 3, INT8)],
+        [Layer("c", 7), Layer("d", 4, y_dim=2, x_dim=2, size_bytes=64, layout=PIXELS)],
+    )
+    assert output_bytes(checked(several).package) == 72
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_another_maker_of_files_is_accepted(streamed):
+    """Files that the tests of the twin are made of, which know nothing of these rules."""
+    b = GraphBuilder("int8", seed=1)
+    x = b.conv2d(b.input((1, 16, 16, 8)), 8, 3, activation="RELU6")
+    model = b.model([b.conv2d(x, 4, 1), b.softmax(b.dense(b.mean(x), 10))])
+    (part,) = compiled_parts(compiled(model, streamed=streamed), "made")
+    assert len(part.outputs) == 2
+    check_package(part.package, part.inputs, part.outputs)
+
+
+def _token(file):
+    file.programs[1].token += 1
+
+
+def _input_size(file):
+    file.programs[0].inputs[0].size_bytes = 9999
+
+
+def _output_size(file):
+    file.programs[0].outputs[0].size_bytes = 8
+
+
+def _channels(file):
+    file.inputs[0].channels += 1
+
+
+def _type(file):
+    file.programs[0].inputs[0].kind = INT8
+
+
+def _layer_name(file):
+    file.programs[0].inputs[0].name = "Qn"
+
+
+def _hint_size(file):
+    file.programs[0].hints[1] = (INPUT, "in", 0, 8)
+
+
+def _hint_beyond(file):
+    file.programs[0].hints[1] = (INPUT, "in", 8, 24)
+
+
+def _hint_of_nothing(file):
+    file.programs[0].hints[1] = (INPUT, "other", 0, 24)
+
+
+def _output_twice(file):
+    file.programs[0].hints.insert(2, (OUTPUT, "out", 0, 8))
+
+
+def _wrong_way(file):
+    file.programs[0].hints[2] = (OUTPUT, "out", 0, 16, 0)
+
+
+def _parameters_missing(file):
+    file.programs[1].hints[1] = (PARAMETER, "", 0, 64)
+
+
+def _no_hints(file):
+    file.programs[0].hints = []
+
+
+def _chunk_missing(file):
+    file.programs[0].chunks = 2
+
+
+def _field_name(file):
+    file.programs[0].fields.append((OUTPUT, "other"))
+
+
+def _two_alike(file):
+    file.programs[1].type = RUN
+
+
+def _load_alone(file):
+    del file.programs[0]
+
+
+def _batch(file):
+    file.programs[0].batch = 2
+
+
+def _chip(file):
+    file.programs[0].chip = "dauphin"
+
+
+def _layer_missing(file):
+    file.programs[0].inputs.clear()
+
+
+def _layer_twice(file):
+    file.programs[0].outputs[0].name = file.outputs[0].name = "in"
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (_token, "share one token"),
+        (_input_size, "9999 bytes for 24"),
+        (_output_size, "8 bytes for 10"),
+        (_channels, "24 bytes for"),
+        (_type, "SIGNED_FIXED_POINT8 for UINT8"),
+        (_layer_name, "0 for 'in'|of nothing known for 'in'"),
+        (_hint_size, "8 of 24 bytes of input 'in'"),
+        (_hint_beyond, "24 bytes at 8 of 24"),
+        (_hint_of_nothing, "of nothing known for 'other'"),
+        (_output_twice, "24 of 16 bytes of output 'out'"),
+        (_wrong_way, "INFEED of transfer"),
+        (_parameters_missing, "64 of 128 bytes of parameter"),
+        (_no_hints, "nothing for EXECUTION_ONLY"),
+        (_chunk_missing, "1 of 2 chunks"),
+        (_field_name, "output 'other'"),
+        (_two_alike, "EXECUTION_ONLY, EXECUTION_ONLY"),
+        (_load_alone, "Received: PARAMETER_CACHING"),
+        (_batch, "a batch of 2"),
+        (_chip, "the chip 'dauphin'"),
+        (_layer_missing, "0 layers for 1 tensors"),
+        (_layer_twice, "Received: 'in'"),
+    ],
+)
+def test_damage_is_named_in_one_line(damage, message):
+    """Each of these the driver runs with a wrong result, crashes over, or waits for for ever."""
+    file = sound()
+    damage(file)
+    with pytest.raises(ModelError, match=message) as caught:
+        checked(file)
+    assert str(caught.value).startswith("x.tflite: the compiled part is damaged: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (2, [0, 60], "byte 63|byte 7[0-9] of 64|byte 8"),
+        (2, [0], "does not fit its shape"),
+        (0, [0, 9], "does not fit its shape"),
+        (1, [0, 1, 1], "does not fit its shape"),
+        (5, [-900, 16], "does not fit its shape"),
+    ],
+)
+def test_an_output_layout_must_stay_within_what_is_sent(place, value, message):
+    """The driver follows the layout with plain reads: beyond the buffer it reads anything."""
+    maps = [list(each) for each in PIXELS]
+    maps[place] = value
+    file = sound(None, [Layer("d", 4, y_dim=2, x_dim=2, size_bytes=64, layout=maps)])
+    with pytest.raises(ModelError, match=message):
+        checked(file)
+
+
+def test_tensors_may_be_renamed_but_not_exchanged():
+    """Tools rename tensors; two inputs of one size in the wrong order give wrong answers."""
+    file = sound([Layer("a", 8), Layer("b", 8)])
+    file.inputs[0].name, file.inputs[1].name = "x", "y"
+    checked(file)
+    file.inputs[0].name, file.inputs[1].name = "b", "a"
+    with pytest.raises(ModelError, match="the place of 'b'"):
+        checked(file)
+
+
+def test_more_than_one_batch_is_refused():
+    """The driver gives the first batch's answer for all of them (edgetpu_context_direct.cc)."""
+    file = sound()
+    part = part_of(file)
+    for tensor in (*part.inputs, *part.outputs):
+        tensor.shape = (2, *tensor.shape[1:])
+    with pytest.raises(ModelError, match="24 bytes for"):
+        check_package(part.package, part.inputs, part.outputs)
+
+
+def test_what_asks_as_it_runs_is_for_pci_alone():
+    """On USB the driver refuses an LSTM with a message of its own."""
+    file = sound()
+    file.programs[0].determined = False
+    checked(file, usb=False)
+    with pytest.raises(ModelError, match="PCI Express"):
+        checked(file)
+
+
+def test_one_program_alone_is_sound():
+    """Parameters that are not cached come with the program itself."""
+    file = sound()
+    run = file.programs[0]
+    run.parameters = bytes(64)
+    run.hints.insert(1, (PARAMETER, "", 0, 64))
+    file.programs = [
+        Program(**{**vars(run), "type": int(ExecutableType.STAND_ALONE)}),
+    ]
+    checked(file)
+    file.programs[0].type = LOAD
+    with pytest.raises(ModelError):
+        checked(file)
+
+
+def test_every_rule_has_a_sentence():
+    """A rule without one would leave its user with nothing to read."""
+    for rule in RULES:
+        assert rule.__doc__.strip().endswith(".")
+        assert "\n" not in rule.__doc__.strip()
