@@ -73,7 +73,12 @@ def test_objects_are_found_in_every_order_of_outputs(shapes, order, names):
     assert [found.score for found in objects] == [float(score) for score in scores[0]]
     for found, (ymin, xmin, ymax, xmax) in zip(objects, boxes[0], strict=True):
         # The input is 8 by 8: float64 of a float32, then cut off.
-        assert found.bbox == (int(16.0 * xmin), int(32.0 * ymin), int(16.0 * xmax), int(32.0 * ymax))
+        assert found.bbox == (
+            int(16.0 * xmin),
+            int(32.0 * ymin),
+            int(16.0 * xmax),
+            int(32.0 * ymax),
+        )
     assert all(type(number) is int for number in objects[0].bbox)
     least = float(scores[0][2])
     assert len(detect.get_objects(interpreter, least)) == 3

@@ -1,6 +1,7 @@
 """tflite_runtime.interpreter: LiteRT's, with the Edge TPU's delegate."""
 
 import gc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -81,7 +82,7 @@ def test_without_a_stick_and_without_software_it_fails_as_it_did(monkeypatch):
     """Whoever wants the chip alone must not get numbers from somewhere else."""
     monkeypatch.setenv(DEVICE_VARIABLE, "edgetpu")
     monkeypatch.setattr("atoll.host.found.found_devices", list)
-    with pytest.raises(ValueError, match="No Edge TPU is plugged in. Run: atoll doctor"):
+    with pytest.raises(ValueError, match=r"No Edge TPU is plugged in\. Run: atoll doctor"):
         load_delegate(LIBRARY)
 
 
@@ -116,7 +117,7 @@ def test_refusals_have_the_words_that_programs_look_for(tmp_path):
 def test_a_compiled_model_whose_twin_is_missing_says_so(compiled, tmp_path):
     """In software nothing else can run it, and the user must learn what to do."""
     alone = tmp_path / "alone_edgetpu.tflite"
-    alone.write_bytes(open(compiled, "rb").read())
+    alone.write_bytes(Path(compiled).read_bytes())
     with pytest.raises(RuntimeError, match=r"no alone\.tflite beside it.*--twin"):
         on_edgetpu(model_path=str(alone))
 
@@ -134,7 +135,7 @@ def test_views_of_memory_still_forbid_a_call(compiled):
 
 def test_what_was_compiled_for_the_simulator_runs_too(plain):
     """X_sim.tflite is what people without Google's compiler have."""
-    content = write_model(compile_for_sim(read_model(open(plain, "rb").read())))
+    content = write_model(compile_for_sim(read_model(Path(plain).read_bytes())))
     assert np.array_equal(answer(on_edgetpu(model_content=content)), answer(Interpreter(plain)))
 
 

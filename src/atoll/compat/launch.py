@@ -53,7 +53,8 @@ def run_module() -> None:
         raise
     except BaseException as error:
         # Told from the module's first line on, as Python does it.
-        sys.excepthook(type(error), error, error.__traceback__ and error.__traceback__.tb_next)
+        told = error.__traceback__ and error.__traceback__.tb_next
+        sys.excepthook(type(error), error.with_traceback(told), told)
         sys.exit(1)
 
 

@@ -128,7 +128,7 @@ class DetectionEngine(BasicEngine):
         _, raw = self.run_inference(input_tensor)
         boxes, classes, scores, count = (raw[start:] for start in self._tensor_start_index)
         found = []
-        for i in range(round(float(count[0]))):
+        for i in range(min(round(float(count[0])), self.get_output_tensor_size(2))):
             if scores[i] > threshold:
                 y1, x1, y2, x2 = boxes[4 * i : 4 * i + 4]
                 label = round(float(classes[i]))
