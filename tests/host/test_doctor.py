@@ -126,6 +126,8 @@ def test_a_node_without_permission_names_the_rule_the_group_and_the_replug(tree,
     for words in ("1a6e", "9302", "60-edgetpu.rules", "plugdev", "udevadm", "Unplug"):
         assert words in cure(finding)
     assert "\n" not in "".join(finding.cure), "a command must be one line"
+    with nobody():
+        assert look(tree, "udev") == [], "the same cure would be printed twice"
 
 
 def test_where_the_rule_is_there_only_the_group_is_missing(tree, nobody):

@@ -9,7 +9,10 @@ from atoll.host.findings import State
 from atoll.host.host import Host
 from atoll.host.library import find_library
 
-OLD = "BuildLabel(COMPILER=5.4.0 20160609,DATE=redacted,TIME=redacted), RuntimeVersion(13)"
+JUNE_2020 = (
+    "BuildLabel(COMPILER=5.4.0 20160609,DATE=redacted,TIME=redacted,CL_NUMBER=291256449), "
+    "RuntimeVersion(13)"
+)
 NEW = "BuildLabel(COMPILER=15.1.0,DATE=Feb 22 2027,TIME=09:51:57), RuntimeVersion(15)"
 
 
@@ -19,7 +22,8 @@ NEW = "BuildLabel(COMPILER=15.1.0,DATE=Feb 22 2027,TIME=09:51:57), RuntimeVersio
     ("version", "state", "words"),
     [
         (None, State.OK, "Atoll corrects"),
-        (OLD, State.PROBLEM, "104 bytes"),
+        (JUNE_2020, State.PROBLEM, "104 bytes"),
+        ("BuildLabel(N/A), RuntimeVersion(10)", State.PROBLEM, "104 bytes"),
         (NEW, State.WARNING, "newer than any"),
         ("nothing that is known", State.WARNING, "no runtime's number"),
     ],

@@ -21,6 +21,10 @@ library.edgetpu_version.restype = ctypes.c_char_p
 sys.stdout.write(library.edgetpu_version().decode(errors="replace"))
 """
 _RUNTIME = re.compile(r"RuntimeVersion\((\d+)\)")
+# Google's own builds, up to the one of June 2020, carry the number of a change in its own source;
+# those from GitHub, from November 2020 on, do not. Runtime 12 is of 2019.
+_INTERNAL = re.compile(r"CL_NUMBER=\d+")
+_OLDEST_RUNTIME = 13
 _DATE = re.compile(r"DATE=([^,)]+)")
 
 
@@ -40,6 +44,16 @@ class LibraryBuild:
     runtime: int | None
     date: str
     error: str
+
+    @property
+    def too_old(self) -> bool:
+        """Whether it takes LiteRT's tensors for shorter than they are.
+
+        TfLiteTensor had 104 bytes or less until the spring of 2020, and has 112 since.
+        """
+        if _INTERNAL.search(self.version):
+            return True
+        return self.runtime is not None and self.runtime < _OLDEST_RUNTIME
 
 
 def ask_build(path: Path, patience_s: float = _PATIENCE_S) -> LibraryBuild:

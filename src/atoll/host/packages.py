@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.machinery
 import importlib.metadata
 from dataclasses import dataclass
@@ -61,5 +62,9 @@ class Packages:
 
     def version(self, distribution: str) -> str:
         """The version of what pip calls so; empty where it is not installed."""
-        found = importlib.metadata.distributions(name=distribution, path=self._path)
-        return next((each.version for each in found if each.version), "")
+        for each in importlib.metadata.distributions(name=distribution, path=self._path):
+            # What is left of a package that was half removed may tell none.
+            with contextlib.suppress(KeyError, OSError, ValueError):
+                if each.version:
+                    return each.version
+        return ""

@@ -186,8 +186,7 @@ def udev_named(host: Host) -> Iterator[Finding]:
             yield ok("none does, and root needs none")
         elif all(stick.usable for stick in host.sticks):
             yield warning(f"none does; {own_name()} may open it all the same, as it is now", *cure)
-        else:
-            yield problem(f"no file of udev's rules names {_BOTH_IDS}", *cure)
+        # Else the check of the permission has told so, with the same cure.
         return
     yield warning(
         f"none names {missing[0]}, which the same stick is called "
@@ -198,7 +197,9 @@ def udev_named(host: Host) -> Iterator[Finding]:
 
 def apex_group(host: Host) -> Iterator[Finding]:
     """A udev rule should give the nodes of chips to the group apex, and this user be in it."""
-    if not any(chip.node for chip in host.chips) or host.place.container:
+    nodes = [chip for chip in host.chips if chip.present]
+    # A chip that may not be opened is told by the check of the permission, with the same cure.
+    if not nodes or host.place.container or not all(chip.usable for chip in nodes):
         return
     if own_name() == "root":
         yield ok("root needs no group")

@@ -110,29 +110,30 @@ def load_failure(host: Host, library: Library, error: str) -> Finding:
 
 
 def new_enough(host: Host) -> Iterator[Finding]:
-    """The driver must be runtime 14, which works with LiteRT 2."""
+    """The driver must be of November 2020 or newer, which works with LiteRT 2."""
     build = host.build
     if build is None or build.error:
         return
-    date = f", built {build.date}" if build.date else ", with no date"
-    if build.runtime is None:
-        yield warning(f"it tells no runtime's number: {build.version}")
-    elif build.runtime < _RUNTIME:
+    told = f"runtime {build.runtime}{f', built {build.date}' if build.date else ''}"
+    if build.too_old:
         yield problem(
-            f"runtime {build.runtime}{date}: it takes LiteRT's tensors for smaller ones (104 bytes "
-            "instead of 112), and fails with Unsupported data type in custom op handler "
-            "(google-coral/edgetpu issue 44)",
+            f"{told}, of June 2020 or before: it takes LiteRT's tensors for shorter than they are "
+            "(104 bytes instead of 112), and fails with Unsupported data type in custom op "
+            "handler (google-coral/edgetpu issue 44)",
             *steps("libedgetpu", host.place),
             brief=f"Install runtime {_RUNTIME}",
         )
-    elif build.runtime == _RUNTIME:
-        yield ok(
-            f"runtime {_RUNTIME}{date}: it passes a struct that LiteRT 2 has made longer, which "
-            "Atoll corrects on the way; an early build of it cannot be told from its version, "
-            "and is refused when it is opened"
+    elif build.runtime is None:
+        yield warning(f"it tells no runtime's number: {build.version}", "See that it is libedgetpu")
+    elif build.runtime > _RUNTIME:
+        yield warning(
+            f"{told}: newer than any that was tried", f"If it fails, install runtime {_RUNTIME}"
         )
     else:
-        yield warning(f"runtime {build.runtime}{date}: newer than any that was tried")
+        yield ok(
+            f"{told}: it passes a struct that LiteRT 2 has made longer, which Atoll corrects on "
+            "the way"
+        )
 
 
 def clock(host: Host) -> Iterator[Finding]:
