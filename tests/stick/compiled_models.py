@@ -9,6 +9,7 @@ FlatBuffers builder, in the slots of docs/format.md.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import flatbuffers
 import numpy as np
@@ -143,7 +144,7 @@ def _cut(size: int) -> tuple[list[int], list[int], list[int]]:
     """For each place its tile, its place within, and the tile's size."""
     bounds = sorted({-(-size * k // _TILES) for k in range(_TILES + 1)})
     tile, local, width = [], [], []
-    for number, (start, end) in enumerate(zip(bounds, bounds[1:], strict=False)):
+    for number, (start, end) in enumerate(pairwise(bounds)):
         tile += [number] * (end - start)
         local += range(end - start)
         width += [end - start] * (end - start)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from atoll.errors import UsageError
@@ -17,8 +17,9 @@ _FATAL, _SHUTDOWN, _WARNING = 1 << 0, 1 << 1, 1 << 4
 _HIB_ERROR, _HIB_FIRST_ERROR, _THERMAL = 0x486F0, 0x48700, 0x1A0DC
 _UNKNOWN_TAG = 15
 
-# Kinds of frames, in the order in which a driver first sends them, and other moments.
-FRAMES = ("caching", "parameters", "program", "input")
+# Kinds of frames, in the order in which a driver first sends them: the last two are those that an
+# output, or an event, is the answer to. Before and after these are other moments.
+FRAMES = ("caching", "parameters", "program", "input", "output", "event")
 MOMENTS = ("open", "claim", *FRAMES, "idle")
 
 
@@ -62,6 +63,7 @@ class Fault:
         only: The moments that it can happen at.
         value: Its number, where none is given.
         unit: What the number counts; empty where it has none.
+        every: Whether it happens every time, where no count is given.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Fault:
     only: tuple[str, ...] = FRAMES
     value: float = 0.0
     unit: str = ""
+    every: bool = False
 
     @property
     def sentence(self) -> str:
@@ -96,17 +99,21 @@ class PlannedFault:
     count: int
     stick: int = 0
 
-    def is_due(self, moment: str, count: int, number: int) -> bool:
+    def is_due(self, counts: Mapping[str, int], number: int) -> bool:
         """Whether it happens now.
 
         Args:
-            moment: One of `MOMENTS`.
-            count: How many of these there were, this one included.
+            counts: The moments that it is now, and how many of each there were, this one included.
             number: The number of frames before this one; -1 where this is no frame.
         """
         if not self.moment:
             return number == self.count
-        return moment == self.moment and self.count in (0, count)
+        return self.moment in counts and self.count in (0, counts[self.moment])
+
+    @property
+    def is_once(self) -> bool:
+        """Whether it happens once."""
+        return self.count != 0 or not self.moment
 
     def __str__(self) -> str:
         value = f"={self.value:g}" if self.fault.unit else ""
@@ -235,18 +242,18 @@ FAULTS = {
         Fault("timeout", _timeout),
         Fault("overflow", _overflow),
         Fault("silent", _silent),
-        Fault("short", _short, value=8, unit="bytes"),
-        Fault("surplus", _surplus, value=16, unit="bytes"),
-        Fault("garbage", _garbage, value=64, unit="bytes"),
+        Fault("short", _short, at="output", only=("output",), value=8, unit="bytes"),
+        Fault("surplus", _surplus, at="output", only=("output",), value=16, unit="bytes"),
+        Fault("garbage", _garbage, at="output", only=("output",), value=64, unit="bytes"),
         Fault("slow", _slow, value=1.0, unit="seconds"),
-        Fault("short-event", _short_event),
-        Fault("unknown-event", _unknown_event),
+        Fault("short-event", _short_event, at="event", only=("event",)),
+        Fault("unknown-event", _unknown_event, at="event", only=("event",)),
         Fault("fatal", _fatal),
         Fault("alarm", _alarm),
         Fault("hot", _hot),
         Fault("too-hot", _too_hot),
-        Fault("access", _access, at="open", only=("open",)),
-        Fault("busy", _busy, at="claim", only=("claim",)),
+        Fault("access", _access, at="open", only=("open",), every=True),
+        Fault("busy", _busy, at="claim", only=("claim",), every=True),
     )
 }
 
@@ -291,7 +298,8 @@ def parse_fault(text: str) -> PlannedFault:
         value = fault.value if found["value"] is None else float(found["value"])
     except ValueError:
         raise _refused(text, "its value must be a number") from None
-    number = 1 if count is None else 0 if count == "every" else int(count)
+    count = count or ("every" if fault.every else "1")
+    number = 0 if count == "every" else int(count)
     return PlannedFault(fault, value, moment, number, int(found["stick"] or 0))
 
 

@@ -157,7 +157,8 @@ def _tile_places(
     if tile.min() < 0 or tile.max() >= len(offset):
         raise damaged("its tiles must be there", f"tile {tile.max()} of {len(offset)}")
     pixels = offset[tile] + y_local[rows, None] * x_row[None, columns] + x_local[None, columns]
-    return (pixels[:, :, None] + np.arange(layer.z_dim)).reshape(-1)
+    places: np.ndarray = pixels[:, :, None] + np.arange(layer.z_dim)
+    return places.reshape(-1)
 
 
 def _padding(dtype: np.dtype) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from atoll.errors import DeviceError, UsageError
-from atoll.host.virtual import SOCKET_VARIABLE
+from atoll.host.virtual import COUNT_VARIABLE, SOCKET_VARIABLE
 from atoll.native import shared_library
 from atoll.stick.brain import Brain
 from atoll.stick.faults import PlannedFault, parse_fault
@@ -24,7 +24,6 @@ Pacing = Literal["computed", "predicted"]
 MOST_STICKS = 8
 # The stand-in for libusb, in C.
 SOURCES = Path(__file__).parent / "usb"
-_COUNT_VARIABLE = "ATOLL_STICK_COUNT"
 
 
 class Environment(dict[str, str]):
@@ -105,7 +104,7 @@ def plugged(
     with Brain(sticks, say) as brain:
         changes = {
             SOCKET_VARIABLE: str(brain.path),
-            _COUNT_VARIABLE: str(count),
+            COUNT_VARIABLE: str(count),
             "LD_LIBRARY_PATH": _joined(library.parent, variable="LD_LIBRARY_PATH"),
             "LD_PRELOAD": _joined(*preload, variable="LD_PRELOAD"),
         }

@@ -36,7 +36,7 @@ class Report:
         runs: How often a model was run.
         sent: Bytes that came from the driver, headers included.
         received: Bytes of outputs that went back.
-        faults: The faults that happened, in order.
+        faults: The faults that happened, in order, the first 100.
         violations: What the driver sent that it must not, in order.
     """
 

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from atoll.errors import AtollError
-from atoll.stick.chip import OUTPUT_ENDPOINT, Chip, Violation
+from atoll.stick.chip import EVENT_ENDPOINT, OUTPUT_ENDPOINT, Chip, Violation
 from atoll.stick.faults import Answer, PlannedFault, parse_fault
 from atoll.stick.report import Log, LogEntry, Report
 from atoll.stick.wire import FromBrain, ResetWhy, Speed, Status, UsbError
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # What comes after a call comes when its result is with the program.
 _AFTER_A_CALL_S = 0.2
+# So many are told one by one: one that happens every time would be told without end.
+_MOST_FAULTS = 100
 
 
 class Stick:
@@ -129,19 +131,23 @@ class Stick:
 
     def open(self, channel: Channel) -> None:
         """A program opens it."""
-        answer = self._after("open", Answer())
         with self._changed:
-            if answer.error == UsbError.SUCCESS and self._plugged:
+            answer = self._after(["open"], Answer())
+            if answer.unplugged:
+                self._pull(answer.back_s)
+            elif answer.error == UsbError.SUCCESS and self._plugged:
                 self.report.opened += 1
                 self._note("opened")
         self._reply(channel, answer.error)
 
     def claim(self, channel: Channel) -> None:
         """A program claims its interface: one at a time has it."""
-        answer = self._after("claim", Answer())
         with self._changed:
+            answer = self._after(["claim"], Answer())
             error = answer.error
-            if self._user not in (None, channel):
+            if answer.unplugged:
+                self._pull(answer.back_s)
+            elif self._user not in (None, channel):
                 error = UsbError.BUSY
             elif error == UsbError.SUCCESS and self._plugged:
                 self._user = channel
@@ -224,7 +230,7 @@ class Stick:
             if self._pace is not None:
                 due = self._pace(frame.part, frame.program, self._speed, clock_divider)
                 answer.wait_s = max(due - (now - began), 0.0)
-        answer = self._after(frame.kind, answer, number)
+        answer = self._after(_moments(frame), answer, number)
         if frame.done and not frame.program.is_caching:
             self._plan_idle()
         return answer
@@ -240,28 +246,26 @@ class Stick:
 
     def _plan_idle(self) -> None:
         """What comes between two calls comes a little after the one before."""
-        idle = self._after("idle", Answer())
+        idle = self._after(["idle"], Answer())
         if idle.unplugged:
             timer = threading.Timer(_AFTER_A_CALL_S, self._pull, [idle.back_s])
             timer.daemon = True
             timer.start()
 
-    def _after(self, moment: str, answer: Answer, number: int = -1) -> Answer:
+    def _after(self, moments: Sequence[str], answer: Answer, number: int = -1) -> Answer:
         """An answer, changed by the faults that are due."""
         with self._changed:
-            self._counts[moment] = count = self._counts.get(moment, 0) + 1
-            for planned in list(self._faults):
-                if not planned.is_due(moment, count, number):
-                    continue
-                if planned.count != 0 or not planned.moment:
+            for moment in moments:
+                self._counts[moment] = self._counts.get(moment, 0) + 1
+            now = {moment: self._counts[moment] for moment in moments}
+            for planned in [each for each in self._faults if each.is_due(now, number)]:
+                if planned.is_once:
                     self._faults.remove(planned)
                 answer = planned.fault.change(answer, planned.value)
-                place = f"frame {number} ({moment})" if number >= 0 else moment
-                self.report.faults.append(f"{planned} at {place}, the {_nth(count)} of its kind")
-                self._note(f"fault: {self.report.faults[-1]}")
-            if answer.unplugged and number < 0 and moment != "idle":
-                answer.error = UsbError.NO_DEVICE
-                self._pull(answer.back_s)
+                place = ", ".join(f"{moment} {count}" for moment, count in now.items())
+                self._note(f"fault: {planned} at {place}")
+                if len(self.report.faults) < _MOST_FAULTS:
+                    self.report.faults.append(f"{planned} at {place}")
         return answer
 
     def _pull(self, back_s: float | None) -> None:
@@ -309,6 +313,8 @@ class Stick:
         self._log.note(text)
 
 
-def _nth(count: int) -> str:
-    endings = {1: "st", 2: "nd", 3: "rd"}
-    return f"{count}{'th' if count % 100 in (11, 12, 13) else endings.get(count % 10, 'th')}"
+def _moments(frame: Frame) -> list[str]:
+    """What a frame is, for a plan of faults."""
+    endpoints = {endpoint for endpoint, _ in frame.answers}
+    names = {OUTPUT_ENDPOINT: "output", EVENT_ENDPOINT: "event"}
+    return [frame.kind, *(names[each] for each in names if each in endpoints)]

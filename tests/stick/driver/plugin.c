@@ -31,9 +31,10 @@ struct kernel {
     struct opened *stick;
 };
 
-static struct opened *stick_of(void *delegate)
+/* By what the delegate points at: a shim may have put another one in its place. */
+static struct opened *stick_of(const void *delegate)
 {
-    return opened[((struct edgetpu_delegate *)delegate)->index].stick;
+    return ((const struct delegate *)delegate)->data;
 }
 
 static void *kernel_init(struct context *context, const char *buffer, size_t length)
@@ -187,6 +188,7 @@ PUBLIC struct delegate *tflite_plugin_create_delegate(char **keys, char **values
     }
     opened[index].users++;
     struct edgetpu_delegate *made = calloc(1, sizeof *made);
+    made->base.data = opened[index].stick;
     made->base.prepare = delegate_prepare;
     made->base.flags = ALLOW_DYNAMIC_TENSORS;
     made->index = index;
