@@ -7,7 +7,9 @@ import pytest
 from cli_runner import atoll, atoll_inside
 from host.trees import FIRMWARE, Tree
 
+from atoll.cli.doctor import Severity
 from atoll.host import found, host, library
+from atoll.host.findings import State
 
 
 @pytest.fixture
@@ -113,6 +115,11 @@ def test_doctor_looks_at_the_real_machine():
     assert process.returncode == 0, process.stderr
     names = [check["name"] for check in json.loads(process.stdout)["checks"]]
     assert {"device", "driver", "system", "python", "litert"} <= set(names)
+
+
+def test_the_severities_are_states_of_findings():
+    """A severity that no finding has would never fail a script."""
+    assert set(Severity) <= set(State)
 
 
 def test_a_word_that_doctor_does_not_know_is_refused():

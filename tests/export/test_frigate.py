@@ -3,6 +3,7 @@
 import json
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from compiled_files import compiled
 from export.frigate_models import CLASSES, classifier, ssd, yolo
 from pixel_models import pixel_model
 
+from atoll.cli.export import Detector
 from atoll.edgetpu.simfile import compile_for_sim
 from atoll.errors import ModelError, OutputError, UsageError
+from atoll.export import frigate
 from atoll.export.frigate import Options, export_frigate
 from atoll.tflite.writer import write_model
 
@@ -353,6 +356,11 @@ def test_published_models_are_packed_or_refused(shared, tmp_path):
                 shared / f"models/v13/{name}.tflite", tmp_path / name, Options(labels=labels)
             )
         assert not (tmp_path / name).exists()
+
+
+def test_the_commands_detectors_are_those_of_the_export():
+    """A name that only one of both knows would be refused, or never be offered."""
+    assert set(Detector) == set(get_args(frigate.Detector))
 
 
 def test_the_command_tells_what_it_wrote(pair, tmp_path):

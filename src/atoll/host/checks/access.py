@@ -18,6 +18,7 @@ from atoll.host.udev import (
 )
 from atoll.host.usb import IDS, UsbStick
 from atoll.host.users import describe_mode, find_holders, group_of, own_groups, own_name
+from atoll.host.virtual import virtual_sticks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +34,9 @@ _COMMANDS = "atoll doctor prints the commands"
 
 def present(host: Host) -> Iterator[Finding]:
     """An Edge TPU must be plugged in."""
+    if count := virtual_sticks(host.environ):
+        yield ok(f"{count} virtual, of atoll stick, in the place of all real ones on USB")
+        return
     if not host.has_sysfs:
         yield skipped("this system does not tell in files what is plugged in: only Linux does")
         return
