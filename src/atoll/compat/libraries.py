@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from atoll.compat.hardware import NoEdgeTpuError, SeenDevice, choose
+from atoll.compat.held import HeldOpen
 from atoll.compat.origins import twin_candidates
 from atoll.edgetpu.simfile import EDGETPU_OP, SIM_OP
 from atoll.errors import AtollError, ModelError
@@ -55,12 +56,15 @@ class EdgeTpuLibrary:
         device: The Edge TPU.
 
     Raises:
-        NoEdgeTpuError: There is none.
+        NoEdgeTpuError: There is none, or it cannot be opened.
+        OSError: There is an Edge TPU, and no driver.
     """
 
     def __init__(self, options: Mapping[str, object]) -> None:
         try:
             self.device = choose(str(options.get("device", "")))
+            # As the original did, so that programs learn here what they can fall back from.
+            self._held = None if self.device.simulated else HeldOpen(self.device.name)
         except AtollError as error:
             raise NoEdgeTpuError(str(error)) from error
 
