@@ -16,7 +16,7 @@ from made_packages import (
     sound,
 )
 
-from atoll.edgetpu.package_check import RULES, check_package, output_bytes
+from atoll.edgetpu.package_check import RULES, check_package, sent_back
 from atoll.edgetpu.package_tables import ExecutableType
 from atoll.errors import ModelError
 from atoll.runtime.parts import compiled_parts
@@ -45,7 +45,7 @@ def test_every_published_file_is_accepted(shared):
                 check_package(part.package, part.inputs, part.outputs, path)
             main = next(each for each in part.package.executables if each.type == 2)
             if main.dma_hints.fully_deterministic:
-                assert output_bytes(part.package) == sum(
+                assert sent_back(part.package) == sum(
                     layer.size_bytes for layer in main.output_layers
                 )
             count += 1
@@ -54,12 +54,12 @@ def test_every_published_file_is_accepted(shared):
 
 def test_made_files_are_accepted():
     """The files that the faults below are made of must have none."""
-    assert output_bytes(checked(sound()).package) == 16
+    assert sent_back(checked(sound()).package) == 16
     several = sound(
         [Layer("a", 5), Layer("b", 3, INT8)],
         [Layer("c", 7), Layer("d", 4, y_dim=2, x_dim=2, size_bytes=64, layout=PIXELS)],
     )
-    assert output_bytes(checked(several).package) == 72
+    assert sent_back(checked(several).package) == 72
 
 
 @pytest.mark.parametrize("streamed", [False, True])

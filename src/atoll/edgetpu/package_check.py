@@ -18,13 +18,11 @@ from atoll.edgetpu.package_part import (
     ELEMENT_BYTES,
     WORD,
     Part,
-    base_of,
     determined,
     layer_bytes,
     padded,
-    transfers,
 )
-from atoll.edgetpu.package_tables import BaseAddress, DataType, ExecutableType, OutputLayer
+from atoll.edgetpu.package_tables import DataType, Direction, ExecutableType, OutputLayer, Transfer
 from atoll.errors import ModelError
 from atoll.tflite.types import BY_NAME
 
@@ -85,11 +83,15 @@ def check_package(
         _check_determined(part, source)
 
 
-def output_bytes(package: Package) -> int:
-    """The bytes that the chip sends back in one call, padding included."""
+def sent_back(package: Package) -> int:
+    """The bytes that the chip sends back in one call: outputs with their padding, and scratch."""
     main = Part(package, (), ()).main
-    hints = transfers(main) if main is not None else ()
-    return sum(hint.size_in_bytes for hint in hints if base_of(hint) == BaseAddress.OUTPUT)
+    hints = main.dma_hints.hints if main is not None and main.dma_hints is not None else ()
+    return sum(
+        hint.what.size_in_bytes
+        for hint in hints
+        if isinstance(hint.what, Transfer) and hint.direction == Direction.OUTFEED
+    )
 
 
 def _for_one_chip(part: Part) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from atoll.edgetpu.package_part import base_of, determined, key_of, sent_sizes, transfers
+from atoll.edgetpu.package_part import determined, key_of, sent_sizes, transfers
 from atoll.edgetpu.package_tables import BaseAddress, Direction, Instructions, Transfer
 
 if TYPE_CHECKING:
@@ -31,16 +31,16 @@ def hints_name_layers(part: Part) -> str | None:
 
 
 def hints_go_their_way(part: Part) -> str | None:
-    """Outputs must go to the host, and everything else to the chip."""
+    """Outputs must go to the host; inputs, parameters and instructions must go to the chip."""
     for program in part.package.executables:
         for hint in program.dma_hints.hints if program.dma_hints else ():
             what = hint.what
             if isinstance(what, Instructions):
                 outwards = False
-            elif isinstance(what, Transfer):
-                outwards = base_of(what) == BaseAddress.OUTPUT
+            elif isinstance(what, Transfer) and key_of(what)[0] != BaseAddress.SCRATCH:
+                outwards = key_of(what)[0] == BaseAddress.OUTPUT
             else:
-                continue
+                continue  # scratch goes both ways
             if (hint.direction == Direction.OUTFEED) != outwards:
                 return f"{hint.direction.name} of {type(what).__name__.lower()}"
     return None
@@ -57,6 +57,8 @@ def hints_cover(part: Part) -> str | None:
             start = hint.offset_in_bytes
             spans[key_of(hint)].append((start, start + hint.size_in_bytes))
         for key, size in wanted.items():
+            if key[0] == BaseAddress.SCRATCH:
+                continue
             covered, sent = _covered(spans[key]), sum(end - start for start, end in spans[key])
             # Inputs may be sent in pieces that overlap; what comes back comes once.
             if covered != size or (key[0] == BaseAddress.OUTPUT and sent != size):

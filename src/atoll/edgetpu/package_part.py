@@ -71,15 +71,10 @@ def transfers(program: Executable) -> list[Transfer]:
     return [hint.what for hint in hints if isinstance(hint.what, Transfer)]
 
 
-def base_of(hint: Transfer) -> BaseAddress | None:
-    """What kind of data a transfer is of."""
-    return hint.meta.base if hint.meta is not None else None
-
-
 def key_of(hint: Transfer) -> tuple[BaseAddress, str]:
     """What a transfer is of, as `sent_sizes` names it."""
     if hint.meta is None:
-        return BaseAddress.SCRATCH, ""
+        return BaseAddress.SCRATCH, "nothing"
     return hint.meta.base, hint.meta.name
 
 
@@ -89,6 +84,8 @@ def sent_sizes(program: Executable) -> dict[tuple[BaseAddress, str], int]:
     sizes |= {(BaseAddress.OUTPUT, each.name): _sent_bytes(each) for each in program.output_layers}
     if program.parameters:
         sizes[BaseAddress.PARAMETER, ""] = len(program.parameters)
+    if program.scratch_size_bytes > 0:
+        sizes[BaseAddress.SCRATCH, ""] = program.scratch_size_bytes
     return sizes
 
 

@@ -7,7 +7,7 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING
 
-from atoll.edgetpu.package_check import output_bytes
+from atoll.edgetpu.package_check import sent_back
 from atoll.errors import DeviceError, UsageError
 from atoll.runtime.driver.check import check_for_driver, check_runtime
 from atoll.runtime.driver.connection import Hosted
@@ -112,7 +112,7 @@ class ChildDevice:
         check_for_driver(part, source, usb=not self.device.startswith("pci"))
         opened = self._open_host().open()
         check_runtime(part, source, opened.runtime)
-        body = {"chip": True, "due": output_bytes(part.package), "source": source}
+        body = {"chip": True, "due": sent_back(part.package), "source": source}
         return self._hosted(part.content, part.inputs, part.outputs, source, body)
 
     def load_model(
