@@ -99,6 +99,19 @@ def place_of(base: Base, name: str | None = None) -> Place:
     return place
 
 
+def twin_model(base: Base, place: Place) -> Model | None:
+    """What a compiled model was made of, to be given the same last layers.
+
+    Returns:
+        The model; None where there is none, or it has no tensor of the embedding's name.
+    """
+    if base.twin is None:
+        return None
+    model = read_model(base.twin)
+    known = any(tensor.name == place.name for tensor in model.main.tensors)
+    return model if known else None
+
+
 def _inside(base: Base, place: Place) -> str | None:
     """The tensor at which a compiled part should have ended; None where it ends well."""
     if place.dense is not None:
@@ -173,7 +186,7 @@ class Extractor:
         return made
 
     def real(self, stored: np.ndarray) -> np.ndarray:
-        """Embeddings in real numbers; of a plane, its mean.
+        """Embeddings in real numbers.
 
         Args:
             stored: What `embed` gave.
@@ -182,7 +195,7 @@ class Extractor:
             float64 (n, size).
         """
         real = self._output.dequantize(stored).astype(np.float64)
-        return np.asarray(real.reshape(len(real), -1, self.size).mean(1))
+        return np.asarray(real.reshape(len(real), self.size))
 
     def close(self) -> None:
         """Gives its memory back."""

@@ -59,7 +59,6 @@ class Cosine:
         low = 0.0 if _never_negative(base.main.tensors[place.tensor], weights) else -1.0
 
         def add(layers: Layers) -> None:
-            layers.average()
             layers.reshape(1, 1, 1, place.size)
             layers.l2_normalize()
             layers.point_convolution(Dense(weights, np.zeros(len(weights)), low, 1.0))

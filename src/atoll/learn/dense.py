@@ -58,7 +58,7 @@ class Beside:
         self._base = base
         self._op = op
         self._softmax = "SOFTMAX" in behind
-        _check(base, place, op, behind, source)
+        _check(place, op, behind, source)
         kernel, bias = graph.tensors[op.inputs[1]], graph.input_of(op, 2)
         weights = real_numbers(kernel).reshape(kernel.shape[0], -1)
         self._weights = weights[:kept]
@@ -123,12 +123,9 @@ class Beside:
         return Quantization(scales, np.zeros(scales.size, np.int64))
 
 
-def _check(base: Model, place: Place, op: Operator, behind: Sequence[str], source: object) -> None:
-    shape = base.main.tensors[place.tensor].shape
+def _check(place: Place, op: Operator, behind: Sequence[str], source: object) -> None:
     received = ""
-    if shape[-1] != int(np.prod(shape)):
-        received = "a dense layer over a plane"
-    elif op.inputs[0] != place.tensor:
+    if op.inputs[0] != place.tensor:
         received = "layers between the embedding and its dense layer"
     elif getattr(op.options, "fusedActivationFunction", 0):
         received = "a dense layer with an activation"

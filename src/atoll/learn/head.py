@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from atoll.learn.layers import Layers
+from atoll.learn.layers import Dense, Layers
 from atoll.tflite.edit import between, compact, with_main
 from atoll.tflite.graph import Model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import numpy as np
 
     from atoll.learn.place import Place
     from atoll.tflite.graph import Subgraph
@@ -29,6 +32,26 @@ class Headed:
 
     model: Model
     head: Model
+
+
+def averaged(base: Model, place: Place) -> tuple[Model, Place]:
+    """A model in which the embedding is a vector: a plane is averaged.
+
+    Args:
+        base: The model; it stays as it is.
+        place: Where its embedding is.
+
+    Returns:
+        The model, maybe with an operator more that nothing reads yet, and the vector's place.
+    """
+    shape = base.main.tensors[place.tensor].shape
+    if math.prod(shape) == place.size:
+        return base, place
+    layers = Layers(base.main, place.tensor)
+    layers.average()
+    graph = replace(layers.graph(), outputs=base.main.outputs)
+    model = replace(base, subgraphs=[graph, *base.subgraphs[1:]])
+    return model, replace(place, tensor=layers.at)
 
 
 def extractor(base: Model, place: Place) -> Model:
@@ -57,10 +80,29 @@ def with_head(base: Model, place: Place, add: Callable[[Layers], None]) -> Heade
     layers = Layers(_up_to(base, place), place.tensor)
     add(layers)
     layers.convert(base.main.tensors[base.main.outputs[0]])
-    return assembled(base, place, layers.graph())
+    return _assembled(base, place, layers.graph())
 
 
-def assembled(base: Model, place: Place, graph: Subgraph) -> Headed:
+def softmax_layers(
+    weights: np.ndarray, biases: np.ndarray, low: float, high: float
+) -> Callable[[Layers], None]:
+    """A dense layer and a softmax, for `with_head`.
+
+    Args:
+        weights: Real numbers, (classes, size).
+        biases: Real numbers, (classes,).
+        low: The smallest score that the dense layer gives.
+        high: The largest.
+    """
+
+    def add(layers: Layers) -> None:
+        layers.fully_connected(Dense(weights, biases, low, high))
+        layers.softmax()
+
+    return add
+
+
+def _assembled(base: Model, place: Place, graph: Subgraph) -> Headed:
     """A model with another main graph, of which only what its output needs is kept.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,13 +10,12 @@ import numpy as np
 from atoll.data.labels import read_labels
 from atoll.errors import DatasetError, UsageError
 from atoll.files import make_folder
-from atoll.learn.base import Extractor, open_base, place_of
+from atoll.learn.base import Extractor, open_base, place_of, twin_model
 from atoll.learn.imprinting import Imprinter
 from atoll.learn.learned import Accuracy, Learned, measured
 from atoll.learn.photos import counted, embed_photos, find_photos
 from atoll.learn.saving import save
 from atoll.tflite.metadata import read_label_file
-from atoll.tflite.reader import read_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,11 +86,13 @@ def imprint(
     _check_learnable(dataset, names, embedded, learned)
     real = machine.real(embedded.stored)
     classes = np.array([numbers[photo.label] for photo in embedded.photos])
-    for name in names:
-        imprinter.train(real[[i for i in learned if classes[i] == numbers[name]]], numbers[name])
+    for number in numbers.values():
+        imprinter.train(real[learned[classes[learned] == number]], number)
     headed = imprinter.headed()
     all_labels = [*known, *(name for name in names if numbers[name] >= len(known))]
-    twin = None if base.twin is None else imprinter.headed(read_model(base.twin)).model
+    twin = twin_model(base, place)
+    if twin is not None:
+        twin = imprinter.headed(twin).model
     right, others = imprinter.leave_one_out(real[learned], classes[learned])
     return Learned(
         saved=save(base, headed.model, twin, all_labels, output),
@@ -106,10 +108,10 @@ def imprint(
     )
 
 
-def _known_labels(base: Base, count: int, path: Path | None) -> list[str]:
+def _known_labels(base: Base, many: int, path: Path | None) -> list[str]:
     """The names of the classes that are kept; one without a name is called by its number."""
     found = read_labels(path) if path is not None else read_label_file(base.model) or []
-    return [found[i] if i < len(found) and found[i] else f"class {i}" for i in range(count)]
+    return [found[i] if i < len(found) and found[i] else f"class {i}" for i in range(many)]
 
 
 def _numbers(
@@ -117,26 +119,26 @@ def _numbers(
 ) -> dict[str, int]:
     """The number of each class of the data set."""
     numbers: dict[str, int] = {}
-    new = len(known)
+    unused = count(len(known))
     for name in names:
-        place = known.index(name) if name in known else new
-        if place < new and not resume:
+        if name not in known:
+            numbers[name] = next(unused)
+            continue
+        numbers[name] = place = known.index(name)
+        if not resume:
             raise UsageError(
                 "--keep-classes",
                 "a new class needs a new name",
                 received=f"{name!r}, which is class {place} of the model",
                 fix="Rename the folder, or if that class was imprinted write --resume",
             )
-        if place < new and imprinter.classes[place] is None:
+        if imprinter.classes[place] is None:
             raise UsageError(
                 "--resume",
                 "only imprinted classes can learn more",
                 received=f"{name!r}, which is class {place} of the model's own",
                 fix="Rename the folder: it becomes a class beside that one",
             )
-        if place >= new:
-            place = len(known) + sum(number >= len(known) for number in numbers.values())
-        numbers[name] = place
     return numbers
 
 

@@ -11,7 +11,7 @@ from atoll.errors import UsageError
 from atoll.learn.coral_head import class_weights, coral_head, factor_of, read_lengths, unit
 from atoll.learn.cosine import FACTOR, Cosine
 from atoll.learn.dense import Beside
-from atoll.learn.head import Headed, extractor
+from atoll.learn.head import Headed, averaged, extractor
 from atoll.learn.place import find_embedding
 from atoll.learn.record import ENTRY, Record, read_record, write_record
 
@@ -70,8 +70,7 @@ class Imprinter:
         embedding: str | None = None,
         keep_classes: bool = False,
     ) -> None:
-        self.place = find_embedding(model, source, embedding)
-        self._base = model
+        self._base, self.place = averaged(model, find_embedding(model, source, embedding))
         self.classes: list[Imprinted | None] = []
         self._layers: Cosine | Beside
         head = coral_head(model.main) if embedding is None else None
@@ -175,7 +174,7 @@ class Imprinter:
             made = self._layers.headed(self.classes, self._base, self.place)
         else:
             place = find_embedding(twin, "the twin", self.place.name)
-            made = self._layers.headed(self.classes, twin, place)
+            made = self._layers.headed(self.classes, *averaged(twin, place))
         metadata = {k: v for k, v in made.model.metadata.items() if k != ENTRY}
         if learned and all(each.count for each in learned.values()):
             record = Record(

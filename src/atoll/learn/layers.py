@@ -75,11 +75,8 @@ class Layers:
         )
 
     def average(self) -> None:
-        """The mean over a plane; nothing where there is only one point."""
-        shape = self._last.shape
-        if len(shape) != 4 or shape[1:3] == (1, 1):
-            return
-        _, height, width, channels = shape
+        """The mean over a plane."""
+        _, height, width, channels = self._last.shape
         window = option(
             "Pool2D", padding=_VALID, strideH=1, strideW=1, filterHeight=height, filterWidth=width
         )
@@ -90,7 +87,7 @@ class Layers:
         if self._last.shape == shape:
             return
         target = np.array(shape, np.int32)
-        constant = self._state.constant(target)
+        constant = self._state.constant(target, name=self._name("shape"))
         self._add("RESHAPE", [constant], shape, option("Reshape", newShape=target))
 
     def l2_normalize(self) -> None:
@@ -123,12 +120,14 @@ class Layers:
         """
         last = self._last
         if not self.quantized:
-            constant = self._state.constant(np.array([factor], np.float32))
+            value = np.array([factor], np.float32)
+            constant = self._state.constant(value, name=self._name("factor"))
             self._add("MUL", [constant], last.shape, option("Mul"))
             return
         largest = 255 if last.type == "UINT8" else 127
         value = np.array([largest], BY_NAME[last.type].dtype)
-        constant = self._state.constant(value, quantization(factor / largest, 0))
+        held = quantization(factor / largest, 0)
+        constant = self._state.constant(value, held, self._name("factor"))
         assert last.quantization is not None
         scale, zero_point = last.quantization.scale[0], last.quantization.zero_point[0]
         made = quantization(float(scale) * factor, int(zero_point))
@@ -189,18 +188,22 @@ class Layers:
 
     def _parameters(self, dense: Dense, shape: tuple[int, ...]) -> list[int]:
         """Adds weights and biases; returns their indices."""
-        name = f"head_{len(self._state.operators)}"
+        names = self._name("weights"), self._name("bias")
         weights, biases = dense.weights.reshape(shape), dense.biases
         given = self._last.quantization
         if given is None:
-            weight = self._state.constant(weights.astype(np.float32), name=f"{name}/weights")
-            return [weight, self._state.constant(biases.astype(np.float32), name=f"{name}/bias")]
+            weight = self._state.constant(weights.astype(np.float32), name=names[0])
+            return [weight, self._state.constant(biases.astype(np.float32), name=names[1])]
         held = dense.kernel or weight_quantization(weights, self._last.type)
         # LiteRT wants the product of both scales, and a zero point of 0.
         steps = Quantization(given.scale[0] * held.scale, np.zeros(held.scale.size, np.int64))
         stored = store(weights, held, self._last.type)
-        weight = self._state.constant(stored, held, f"{name}/weights")
-        return [weight, self._state.constant(store(biases, steps, "INT32"), steps, f"{name}/bias")]
+        weight = self._state.constant(stored, held, names[0])
+        return [weight, self._state.constant(store(biases, steps, "INT32"), steps, names[1])]
+
+    def _name(self, what: str) -> str:
+        """A name for a constant of the next operator."""
+        return f"head_{len(self._state.operators)}/{what}"
 
 
 def quantization(scale: float, zero_point: int) -> Quantization:

@@ -6,21 +6,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from atoll.files import make_folder
-from atoll.learn.base import Extractor, open_base, place_of
-from atoll.learn.head import extractor, with_head
-from atoll.learn.layers import Dense
+from atoll.learn.base import Extractor, open_base, place_of, twin_model
+from atoll.learn.head import averaged, extractor, softmax_layers, with_head
 from atoll.learn.learned import Learned, measured
 from atoll.learn.photos import counted, embed_photos, find_photos, split_photos
 from atoll.learn.place import find_embedding
 from atoll.learn.record import ENTRY
 from atoll.learn.regression import RegressionSettings, fit
 from atoll.learn.saving import save
-from atoll.tflite.reader import read_model
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from atoll.learn.layers import Layers
     from atoll.learn.learned import LearnOptions
     from atoll.progress import Progress
     from atoll.tflite.graph import Model
@@ -54,9 +51,9 @@ def retrain_head(
     settings.check()
     listing = find_photos(dataset)
     base = open_base(path, options.twin)
-    place = place_of(base, options.embedding)
+    model, place = averaged(base.model, place_of(base, options.embedding))
     make_folder(output.parent)  # before the long part, not after it
-    machine = Extractor(base, extractor(base.model, place), options.device)
+    machine = Extractor(base, extractor(model, place), options.device)
     embedded = embed_photos(listing, base.preprocessing, machine, progress)
     embedded = split_photos(embedded, listing.root, settings.seed)
     names = embedded.classes
@@ -67,18 +64,12 @@ def retrain_head(
     layer = fit(real[train], classes[train], len(names), settings, progress.update)
     scores = layer.scores(real[train])
 
-    def add(layers: Layers) -> None:
-        layers.average()
-        low, high = float(scores.min()), float(scores.max())
-        layers.fully_connected(Dense(layer.weights, layer.biases, low, high))
-        layers.softmax()
-
-    headed = with_head(_forgetting(base.model), place, add)
-    twin = None
-    if base.twin is not None:
-        original = read_model(base.twin)
-        there = find_embedding(original, base.twin, place.name)
-        twin = with_head(_forgetting(original), there, add).model
+    layers = softmax_layers(layer.weights, layer.biases, scores.min(), scores.max())
+    headed = with_head(_forgetting(model), place, layers)
+    twin = twin_model(base, place)
+    if twin is not None:
+        there = averaged(twin, find_embedding(twin, base.twin, place.name))
+        twin = with_head(_forgetting(there[0]), there[1], layers).model
     return Learned(
         saved=save(base, headed.model, twin, names, output),
         model=headed.model,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from atoll.data.labels import write_labels
 from atoll.edgetpu.twins import find_twin, twin_names
 from atoll.files import write_bytes
 from atoll.runtime.model_input import ENTRY
+from atoll.tflite.metadata import ENTRY as CARD
 from atoll.tflite.metadata import ImageMetadata, attach, read_card
 from atoll.tflite.writer import write_model
 from atoll.version import __version__
@@ -81,4 +82,6 @@ def _named(base: Base, model: Model, labels: Sequence[str]) -> Model:
         version=f"atoll {__version__}",
     )
     recorded = json.dumps(preprocessing.to_json()).encode()
-    return attach(model, card, extra={ENTRY: recorded})
+    # Those that are written anew go last: files must not tell in how many goes they were learned.
+    rest = {k: v for k, v in model.metadata.items() if k not in (CARD, ENTRY)}
+    return attach(replace(model, metadata=rest), card, extra={ENTRY: recorded})

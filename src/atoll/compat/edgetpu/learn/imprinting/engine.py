@@ -217,13 +217,10 @@ def _engine(model: Model) -> BasicEnginePythonWrapper:
 
 
 def _rows(values: ArrayLike) -> np.ndarray:
-    array = np.asarray(values)
-    if isinstance(values, np.ndarray) or array.dtype.kind != "i":
-        array = array.astype(np.uint8, casting="safe", copy=False)
+    if isinstance(values, np.ndarray):
+        array = values.astype(np.uint8, casting="safe", copy=False)
     else:
-        array = array.astype(np.uint8)
-    if array.size == 0 and array.ndim == 1:
-        array = array.reshape(0, 0)
+        array = np.array(values, np.uint8)
     if array.ndim != 2:
         raise TypeError(f"Array must have 2 dimensions.  Given array has {array.ndim} dimensions")
     return array
