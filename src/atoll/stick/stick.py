@@ -165,6 +165,7 @@ class Stick:
         with self._changed:
             if why == ResetWhy.PLAIN:
                 self._note("reset")
+                self._take_from_user(channel)
                 self._forget()
             else:
                 loaded = why == ResetWhy.AFTER_DOWNLOAD
@@ -172,6 +173,17 @@ class Stick:
                 self.report.firmware += loaded
                 self._come_back(f"firmware of {firmware_bytes:,} bytes" if loaded else "detached")
         self._reply(channel, UsbError.SUCCESS if why == ResetWhy.PLAIN else UsbError.NOT_FOUND)
+
+    def _take_from_user(self, channel: Channel) -> None:
+        """Another program's reset takes a stick from the one that uses it.
+
+        So does Linux: usb_reset_device unbinds usbfs, which ends its transfers (drivers/usb/core).
+        """
+        user, self._user = self._user, None
+        if user is not None and user is not channel:
+            self._session += 1
+            user.send(FromBrain.STATE, self._state())
+            self._note("taken from the program that used it, by another's reset")
 
     def write_register(self, address: int, value: int) -> None:
         """A program wrote to a register."""
@@ -181,10 +193,13 @@ class Stick:
     def out(self, channel: Channel, endpoint: int, data: memoryview) -> None:
         """A program sends data."""
         session, answer = self._session, Answer()
-        if self._broken:
+        if self._user is not channel:
+            # Another's reset may have taken the stick while this was on its way.
+            answer.status = Status.NO_DEVICE
+        elif self._broken:
             answer.status = Status.ERROR
         elif not self._dead:
-            answer = self._answer(endpoint, data)
+            answer = self._answer(endpoint, data, session)
         with self._changed:
             if answer.wait_s > 0:
                 self._changed.wait_for(lambda: self._session != session, answer.wait_s)
@@ -201,7 +216,7 @@ class Stick:
             channel.send(FromBrain.IN, bytes([target]), content)
         channel.send(FromBrain.DONE, struct.pack("=I", answer.status))
 
-    def _answer(self, endpoint: int, data: memoryview) -> Answer:
+    def _answer(self, endpoint: int, data: memoryview, session: int) -> Answer:
         """What it answers to a transfer, faults included."""
         whole = Answer()
         try:
@@ -214,7 +229,8 @@ class Stick:
                 if answer.unplugged or answer.dead or answer.status != Status.COMPLETED:
                     break
         except (Violation, AtollError) as error:
-            self._violate(str(error))
+            if self._session == session:
+                self._violate(str(error))
             return Answer(status=Status.ERROR)
         self.report.sent += len(data)
         return whole
