@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from atoll.errors import ModelError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 # EfficientDet-Lite's anchor scale by the side of its input; 4 for any other.
 _LITE_SCALES = {320: 3.0, 384: 3.0, 448: 3.0, 640: 3.0}
@@ -103,3 +106,37 @@ LAYOUTS = (
     Layout("SSD over a feature pyramid", fpn_anchors, (10.0, 10.0, 5.0, 5.0), background=True),
     Layout("EfficientDet", efficientdet_anchors, (1.0, 1.0, 1.0, 1.0), background=False),
 )
+
+
+def read_anchors(path: Path) -> np.ndarray:
+    """Anchors from a file.
+
+    Args:
+        path: A .npy file, or text with numbers parted by commas or white space, an anchor a line.
+
+    Returns:
+        float64 (n, 4) or (n, 2): see `Facts.anchors`.
+
+    Raises:
+        ModelError: It cannot be read, or holds something else.
+    """
+    try:
+        if path.suffix.lower() == ".npy":
+            table = np.asarray(np.load(path, allow_pickle=False), np.float64)
+        else:
+            rows = path.read_text().replace(",", " ").splitlines()
+            table = np.array([row.split() for row in rows if row.strip()], np.float64)
+    except (OSError, ValueError, TypeError) as error:
+        raise _bad_anchors(path, getattr(error, "strerror", None) or error) from error
+    if table.ndim != 2 or table.shape[1] not in (2, 4) or not np.isfinite(table).all():
+        raise _bad_anchors(path, f"an array of shape {list(table.shape)}")
+    return table
+
+
+def _bad_anchors(path: Path, received: object) -> ModelError:
+    return ModelError(
+        path,
+        "anchors must be numbers, four or two a line",
+        received=received,
+        fix="Write them as .npy or text",
+    )

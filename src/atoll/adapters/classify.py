@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
+from atoll.adapters.placement import RESIZES
 from atoll.adapters.results import Class, label_of
 from atoll.adapters.table import Adapter, Wanted
 from atoll.adapters.vision import Vision
 from atoll.data.arrays import read_pixels
+from atoll.data.preprocessing import RESIZES as SMALLER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from atoll.adapters.facts import Facts
     from atoll.adapters.placement import Placement
     from atoll.adapters.table import Decode
+    from atoll.adapters.vision import Photo
 
 
 def _scores(facts: Facts) -> Decode[np.ndarray] | None:
@@ -70,8 +75,6 @@ class Classifier(Vision[np.ndarray, list[Class]]):
     def top(self, photo: Path, count: int) -> list[tuple[str, float]]:
         """The classes with the highest scores, as pairs.
 
-        A large JPEG is decoded no larger than the model needs it, as in training and measuring.
-
         Args:
             photo: A photo's file.
             count: How many.
@@ -82,9 +85,18 @@ class Classifier(Vision[np.ndarray, list[Class]]):
         Raises:
             UnreadablePhoto: The file is no photo.
         """
-        pixels = read_pixels(photo, self.preprocessing)
         wanted = Wanted(threshold=-np.inf, most=count)
-        return [(c.label, c.score) for c in best(self._found(pixels, wanted), self.labels, wanted)]
+        return [(found.label, found.score) for found in self.see(photo, wanted)]
+
+    def _placed(self, photo: Photo) -> tuple[np.ndarray, Placement]:
+        """As a detector's, but a file is decoded no larger than needed, as in training."""
+        if isinstance(photo, Image.Image | np.ndarray) or self.resize not in SMALLER:
+            return super()._placed(photo)
+        source = Path(photo) if isinstance(photo, str) else photo
+        size = self.preprocessing.width, self.preprocessing.height
+        pixels = read_pixels(source, replace(self.preprocessing, resize=self.resize))
+        # Nothing of a class lies anywhere.
+        return pixels, RESIZES["stretch"].place(size, size)
 
     def _told(self, found: np.ndarray, placement: Placement, wanted: Wanted) -> list[Class]:
         return best(found, self.labels, wanted)

@@ -109,6 +109,10 @@ class PoseEstimator(Vision[People, list[Pose]]):
         """The forms of output that are known."""
         return POSES
 
+    def names(self) -> Sequence[str]:
+        """All that it can see is people."""
+        return ["person"]
+
     def _told(self, found: People, placement: Placement, wanted: Wanted) -> list[Pose]:
         return poses(found, placement)
 

@@ -181,6 +181,28 @@ def label_of(labels: Sequence[str], index: int) -> str:
     return known or f"class {index}"
 
 
+# What covers less of a photo than this is a stray pixel.
+_SMALLEST_SHARE = 0.005
+# How sure a classifier must be, where it tells every class that there is.
+_SURE = 0.5
+
+
+def labels_in(seen: Sequence[Class | Object | Pose] | Mask, sure: float = _SURE) -> set[str]:
+    """The names of what a model saw, as far as it is sure of it.
+
+    Args:
+        seen: What it saw. A pose is a "person"; of a mask, what covers half a percent counts.
+        sure: The score from which a class counts, where a classifier tells all of them.
+    """
+    if isinstance(seen, Mask):
+        return {part.label for part in seen.shares() if part.score >= _SMALLEST_SHARE}
+    return {
+        "person" if isinstance(thing, Pose) else thing.label
+        for thing in seen
+        if not isinstance(thing, Class) or thing.score >= sure
+    }
+
+
 @singledispatch
 def to_json(result: Any) -> Any:
     """A result as plain data, rounded to what it means."""

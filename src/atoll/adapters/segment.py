@@ -160,6 +160,10 @@ class Segmenter(Vision[Areas, Mask]):
         """The forms of output that are known."""
         return SEGMENTERS
 
+    def names(self) -> Sequence[str]:
+        """The names of its classes; a BodyPix has its own."""
+        return list(BODY_PARTS) if self.kind == "bodypix-parts" else super().names()
+
     def _told(self, found: Areas, placement: Placement, wanted: Wanted) -> Mask:
         labels = tuple(self.labels) if found.labels is None else found.labels
         smallest = np.uint8 if found.classes.max(initial=0) < 256 else np.int32

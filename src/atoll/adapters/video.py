@@ -27,6 +27,7 @@ VIDEO_SUFFIXES = frozenset(
 # What comes whether it is read or not: here the newest frames count.
 _LIVE = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "udp", "rtp", "srt", "tcp"})
 _URL = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
+_PASSWORD = re.compile(r"(://[^/@:]*):[^/@]*@")
 _DEVICE = re.compile(r"/dev/video\d+")
 
 # Frames of a live source that may wait; beyond, the oldest is dropped.
@@ -47,6 +48,11 @@ def is_live(source: str) -> bool:
     """Whether a name is that of a camera or a live stream."""
     url = _URL.match(source)
     return bool(_DEVICE.fullmatch(source)) or (url is not None and url[1].lower() in _LIVE)
+
+
+def shown_name(source: str) -> str:
+    """A source's name for a message, without the password that a URL may hold."""
+    return _PASSWORD.sub(r"\1:***@", source)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +100,8 @@ class Video:
         self.live = is_live(source)
         self.damaged = 0
         self.dropped = 0
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
         av = load_av("reading video")
         self._failures = (av.error.FFmpegError, ValueError)
         try:
@@ -121,7 +129,11 @@ class Video:
         return self._newest() if self.live else self._decoded()
 
     def close(self) -> None:
-        """Lets go of it."""
+        """Lets go of it; where a live source is silent, when it is given up."""
+        self._stopped.set()
+        if self._thread is not None:
+            # It must not decode from what is closed.
+            self._thread.join()
         self._container.close()
 
     def __enter__(self) -> Self:
@@ -174,7 +186,6 @@ class Video:
         waiting: deque[Frame] = deque()
         changed = threading.Condition()
         ended: list[BaseException | None] = []
-        stopped = threading.Event()
 
         def fill() -> None:
             failure: BaseException | None = None
@@ -186,7 +197,7 @@ class Video:
                             self.dropped += 1
                         waiting.append(frame)
                         changed.notify()
-                    if stopped.is_set():
+                    if self._stopped.is_set():
                         break
             except BaseException as error:
                 failure = error
@@ -194,22 +205,17 @@ class Video:
                 ended.append(failure)
                 changed.notify()
 
-        thread = threading.Thread(target=fill, name=f"frames of {self.source}", daemon=True)
-        thread.start()
-        try:
-            while True:
-                with changed:
-                    changed.wait_for(lambda: waiting or ended)
-                    if not waiting:
-                        break
-                    frame = waiting.popleft()
-                yield frame
-            if ended[0] is not None:
-                raise ended[0]
-        finally:
-            stopped.set()
-            # It must not decode from what is closed after this.
-            thread.join()
+        self._thread = threading.Thread(target=fill, name="frames", daemon=True)
+        self._thread.start()
+        while True:
+            with changed:
+                changed.wait_for(lambda: waiting or ended)
+                if not waiting:
+                    break
+                frame = waiting.popleft()
+            yield frame
+        if ended[0] is not None:
+            raise ended[0]
 
 
 def load_av(purpose: str) -> Any:

@@ -136,11 +136,18 @@ class Vision(ABC, Generic[Found, Seen]):
             ModelError: The model failed, or gave other shapes than it declared.
             DeviceError: The device failed.
         """
-        image = opened_photo(photo)
         wanted = wanted or self.usual
-        size = self.preprocessing.width, self.preprocessing.height
-        pixels, placement = place(image, size, self.resize)
+        pixels, placement = self._placed(photo)
         return self._told(self._found(pixels, wanted), placement, wanted)
+
+    def names(self) -> Sequence[str]:
+        """The names of what it can see, as far as they are known."""
+        return [label for label in self.labels if label]
+
+    def _placed(self, photo: Photo) -> tuple[np.ndarray, Placement]:
+        """The pixels that the model takes, and where the photo lies in them."""
+        size = self.preprocessing.width, self.preprocessing.height
+        return place(opened_photo(photo), size, self.resize)
 
     def _found(self, pixels: np.ndarray, wanted: Wanted) -> Found:
         info = self._interpreter.inputs[0]
