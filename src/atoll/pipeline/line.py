@@ -51,7 +51,7 @@ class DeviceState:
     """What became of one device of a pool so far.
 
     Attributes:
-        device: Its name.
+        device: Its name; for "auto", that of the device that was chosen.
         state: "ready"; "opening"; "out", waiting to be opened again; "closed".
         calls: How many calls it answered.
         mean_ms: How long these took on it, on average; 0 without calls.
@@ -99,6 +99,7 @@ class Line:
         self.thread = threading.Thread(target=self._run, name=f"atoll {device}", daemon=True)
         self._tried = threading.Event()
         self._error: BaseException | None = None
+        self._shown = device
         self._open_device = open_device
         self._desk = desk
         self._backoff = backoff
@@ -128,7 +129,7 @@ class Line:
         else:
             state = "opening" if self._failures < 2 else "out"
         mean = 1000 * self._seconds / self._calls if self._calls else 0.0
-        return DeviceState(self.device, state, self._calls, mean, self._losses, self.reason)
+        return DeviceState(self._shown, state, self._calls, mean, self._losses, self.reason)
 
     def _run(self) -> None:
         try:
@@ -188,6 +189,7 @@ class Line:
         except Exception as error:
             self._failed(error)
             return error
+        self._shown = getattr(self._runner, "device", self.device)
         if not self._in:
             self._in = True
             self._desk.come_in(reserve=self._reserve)

@@ -102,13 +102,11 @@ class Stream:
             raise
         return call.future
 
-    def map(
-        self, items: Iterable[np.ndarray | tuple[np.ndarray, ...]]
-    ) -> Iterator[list[np.ndarray]]:
+    def map(self, items: Iterable[Any]) -> Iterator[Any]:
         """Runs the model over a series of inputs, a few of them ahead of what is taken.
 
         Args:
-            items: One array, or a tuple of one array an input, a call.
+            items: What a call takes: one thing, or a tuple of one an input.
 
         Yields:
             The outputs of each, in order.

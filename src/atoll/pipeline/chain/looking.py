@@ -1,0 +1,151 @@
+"""The steps with a model: each a pool of its devices, on which the model looks at images."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+
+from atoll.adapters.classify import Classifier
+from atoll.adapters.detect import Detector
+from atoll.adapters.facts import real_numbers
+from atoll.adapters.placement import place
+from atoll.adapters.pose import PoseEstimator
+from atoll.adapters.segment import Segmenter
+from atoll.adapters.vision import model_input
+from atoll.pipeline.chain import steps
+from atoll.pipeline.chain.items import Sighting, View, sightings
+from atoll.pipeline.opening import software_device
+from atoll.pipeline.pool import Pool
+from atoll.runtime.interpreter import Interpreter
+from atoll.runtime.model_input import preprocessing_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TypeAlias
+
+    import numpy as np
+    from PIL import Image
+
+    from atoll.adapters.vision import Vision
+    from atoll.pipeline.line import DeviceState
+    from atoll.pipeline.runner import Runner
+
+    Seer: TypeAlias = type[Vision[Any, Any]]
+
+_SEERS: dict[type[steps.Step], Seer] = {
+    steps.Classify: Classifier,
+    steps.Detect: Detector,
+    steps.Segment: Segmenter,
+    steps.Pose: PoseEstimator,
+}
+
+
+class Looking:
+    """A model step that is open.
+
+    Args:
+        name: The step's name.
+        step: The step.
+
+    Raises:
+        ModelError: The model cannot be run, or its outputs are not such as the step needs.
+        DeviceError: A device is not there, or cannot run the model.
+        UsageError: There is no such adapter.
+    """
+
+    def __init__(self, name: str, step: Any) -> None:
+        self._name = name
+        fallback = None if step.fallback is None else software_device(step.model, step.fallback)
+        devices = list(step.device)
+        self._pool = Pool(
+            step.model,
+            devices,
+            fallback=None if fallback in devices else fallback,
+            queue_size=4 * len(devices),
+            open_device=_opener(step),
+        )
+
+    def __call__(self, views: Sequence[View]) -> list[Sighting]:
+        """Looks at images, on all its devices at once.
+
+        Args:
+            views: The images.
+
+        Returns:
+            What was found, image by image.
+        """
+        seen = self._pool.stream().map((view.image,) for view in views)
+        return [
+            sighting
+            for view, told in zip(views, seen, strict=True)
+            for sighting in sightings(self._name, view, told)
+        ]
+
+    def states(self) -> list[DeviceState]:
+        """What became of each device so far."""
+        return self._pool.states()
+
+    def close(self) -> None:
+        """Gives its devices back."""
+        self._pool.close(drop=True)
+
+
+def _opener(step: Any) -> Callable[[str], Runner]:
+    def interpreter(device: str) -> Interpreter:
+        return Interpreter(step.model, device, step.threads, twin=step.twin)
+
+    seer = _SEERS.get(type(step))
+    if seer is None:
+        return lambda device: _RawEye(interpreter(device), step.resize or "stretch")
+    return lambda device: _Eye(interpreter(device), seer, step)
+
+
+class _Eye:
+    """A model with its adapter, on one device."""
+
+    def __init__(self, interpreter: Interpreter, seer: Seer, step: Any) -> None:
+        self._interpreter = interpreter
+        self.model = interpreter.model
+        self.device = interpreter.device
+        try:
+            self._vision = seer(interpreter, labels=step.labels, kind=step.kind, resize=step.resize)
+        except BaseException:
+            interpreter.close()
+            raise
+        usual = self._vision.usual
+        given = {field.name: getattr(step, field.name, None) for field in fields(usual)}
+        self._wanted = replace(usual, **{k: v for k, v in given.items() if v is not None})
+
+    def invoke(self, image: Image.Image) -> Any:
+        return self._vision.see(image, self._wanted)
+
+    def close(self) -> None:
+        self._interpreter.close()
+
+
+class _RawEye:
+    """A model whose outputs are given as they are."""
+
+    def __init__(self, interpreter: Interpreter, resize: str) -> None:
+        self._interpreter = interpreter
+        self.model = interpreter.model
+        self.device = interpreter.device
+        self._resize = resize
+        try:
+            self._preprocessing = preprocessing_of(interpreter.model, interpreter.name)
+        except BaseException:
+            interpreter.close()
+            raise
+
+    def invoke(self, image: Image.Image) -> dict[str, np.ndarray]:
+        size = self._preprocessing.width, self._preprocessing.height
+        pixels, _ = place(image, size, self._resize)
+        info = self._interpreter.inputs[0]
+        raw = self._interpreter.invoke(model_input(info, self._preprocessing, pixels)[None])
+        return {
+            output.name: real_numbers(output, values)
+            for output, values in zip(self._interpreter.outputs, raw, strict=True)
+        }
+
+    def close(self) -> None:
+        self._interpreter.close()
