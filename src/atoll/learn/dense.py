@@ -24,7 +24,7 @@ MARGIN = 2.0
 """By how much a new class's score exceeds the best old one, on the mean of its photos.
 
 Measured on five published classifiers of ImageNet (docs/learn.md): below, photos of a new class
-are still taken for the nearest old one; above, old photos begin to be taken for new classes.
+are taken for the nearest old one; twice as much finds no more of them.
 """
 
 _BEHIND = ("RESHAPE", "SQUEEZE", "SOFTMAX", "QUANTIZE", "DEQUANTIZE")
@@ -36,13 +36,14 @@ class Beside:
     The old classes' scores before the softmax are the same numbers as before. A new class's
     weights are the mean of the old classes' weights, each by the probability that the model gives
     it on the new photos: what the photos look like to the model. Less the mean of all weights, and
-    scaled so that the new class wins by `MARGIN` where the mean of its photos lies.
+    scaled so that the new class wins by the margin where the mean of its photos lies.
 
     Args:
         base: The model.
         place: Where its embedding is; its dense layer is known.
         kept: How many of its classes are its own.
         source: What to call it in a message.
+        margin: By how much a new class wins.
 
     Raises:
         UsageError: Its last layers have another form.
@@ -50,12 +51,20 @@ class Beside:
 
     kind: Kind = "dense"
 
-    def __init__(self, base: Model, place: Place, kept: int | None, source: object) -> None:
+    def __init__(
+        self,
+        base: Model,
+        place: Place,
+        kept: int | None,
+        source: object,
+        margin: float = MARGIN,
+    ) -> None:
         graph = base.main
         assert place.dense is not None
         op = graph.operators[place.dense]
         behind = [each.type for each in graph.operators[place.dense + 1 :]]
         self._base = base
+        self._margin = margin
         self._op = op
         self._softmax = "SOFTMAX" in behind
         _check(place, op, behind, source)
@@ -106,7 +115,7 @@ class Beside:
         shares /= shares.sum()
         average = self._weights.mean(0)
         direction = shares @ self._weights - average
-        wanted = scores.max() - scores.mean() + MARGIN
+        wanted = scores.max() - scores.mean() + self._margin
         reach = float(direction @ mean)
         if reach < 1e-6 * wanted:
             # To the model the photos look like nothing in particular.
