@@ -27,7 +27,7 @@ FACTOR = 30.0
 """By what cosines are multiplied before the softmax.
 
 Measured on ants and bees, on seven published models: photos not seen are the likeliest at 15 to 30
-with 5 photos a class, at 30 or 40 with 125 (docs/learn.md). Which class comes first does not depend
+with 5 photos a class, at 30 or 40 with 122 (docs/learn.md). Which class comes first does not depend
 on it.
 """
 
