@@ -159,10 +159,13 @@ static void on_read(struct libusb_transfer *transfer)
         fatal("transfer in failed. USB transfer error %d [LibUsbDataInCallback]",
               (int)transfer->status);
     }
+    int result = LIBUSB_SUCCESS;
     if (stick->cancelling)
         stick->reading--;
-    else if (libusb_submit_transfer(transfer) != LIBUSB_SUCCESS)
-        fatal("Bulk-in failed. Abort");
+    else
+        result = libusb_submit_transfer(transfer);
+    if (result != LIBUSB_SUCCESS)
+        fatal("Bulk-in failed. Abort. USB error %d", result);
     pthread_cond_broadcast(&stick->changed);
     pthread_mutex_unlock(&stick->lock);
 }
@@ -174,8 +177,9 @@ static void start_reader(struct opened *stick, unsigned char endpoint, unsigned 
         transfer_for(stick, endpoint, type, malloc(length), (int)length, on_read);
     transfer->flags = LIBUSB_TRANSFER_FREE_BUFFER;
     stick->readers[stick->reading++] = transfer;
-    if (libusb_submit_transfer(transfer) != LIBUSB_SUCCESS)
-        fatal("Bulk-in failed. Abort");
+    int result = libusb_submit_transfer(transfer);
+    if (result != LIBUSB_SUCCESS)
+        fatal("Bulk-in failed. Abort. USB error %d", result);
 }
 
 static void *handle_events(void *argument)
