@@ -20,6 +20,7 @@ from atoll.cli.app import make_app
 from atoll.edgetpu import refusals, rules, sources, verdict, versions
 from atoll.edgetpu.latency.constants import CONSTANTS
 from atoll.files import write_text
+from atoll.host.doctor import CHECKS
 from atoll.legalize.table import PASSES, REWRITES
 from atoll.runtime.devices import DEVICES
 from atoll.train.augment import AUGMENTATIONS
@@ -272,6 +273,13 @@ def devices() -> str:
     return _table(("device", "what it is"), ((f"`{d.name}`", d.what) for d in DEVICES.values()))
 
 
+def checks() -> str:
+    """What the doctor looks at."""
+    return _table(
+        ("check", "what must or should be so"), ((f"`{c.name}`", c.sentence) for c in CHECKS)
+    )
+
+
 def augmentations() -> str:
     """How far an augmented view may stray."""
     heads = ("`--augment`", "crop keeps", "proportions", "mirrored", "brightness, contrast")
@@ -415,6 +423,7 @@ PAGES: dict[str, Callable[[], str]] = {
 
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "architecture.md": {"run-files": run_files},
+    "devices.md": {"checks": checks},
     "latency.md": {
         "latency-constants": latency_constants,
         "latency-summary": latency_summary,

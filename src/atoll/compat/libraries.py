@@ -15,7 +15,7 @@ from atoll.runtime.custom_ops import custom_op_delegates
 from atoll.runtime.delegates import delegate_for
 from atoll.runtime.device_names import parse_device
 from atoll.runtime.model_file import ModelFile, Options
-from atoll.runtime.simulator import simulator
+from atoll.runtime.simulator import in_process, simulator
 from atoll.tflite.reader import parse_model
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def edgetpu_delegates(opened: Opened, device: SeenDevice) -> list[Delegate]:
     file = ModelFile(opened.content, parse_model(opened.content, opened.source), opened.source)
     made: list[Delegate] = []
     if file.has(SIM_OP):
-        made.append(simulator(opened.threads, opened.kernels))
+        made.append(simulator(in_process(opened.threads, opened.kernels)))
     if file.has(EDGETPU_OP):
         made.append(_compiled(file, opened, device))
     return made

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from atoll.tflite.graph import Operator, Subgraph
 
 
-# The share of a part's parameters that may be of unknown layout, the rest being equal: the constants
+# The share of the parameters that may be of unknown layout, the rest being equal: the constants
 # of MoveNet's first operators are 64 of 2,865,024 bytes.
 _MOST_UNKNOWN = 0.01
 

@@ -11,7 +11,7 @@ from atoll.runtime.device_names import DeviceName, parse_device
 from atoll.runtime.litert import KERNELS
 from atoll.runtime.model_file import ModelFile, Options
 from atoll.runtime.parts import compiled_parts
-from atoll.runtime.simulator import twin_kernel
+from atoll.runtime.simulator import Software, in_process, twin_kernel
 from atoll.runtime.twin import open_twin
 from atoll.tflite.reader import parse_model
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
     from atoll.runtime.delegate import Kernel
     from atoll.runtime.litert import Delegate
+    from atoll.tflite.graph import Subgraph
+
+
+Notes = list[list[str]]
 
 
 def compiled_delegate(
@@ -60,7 +64,7 @@ def compiled_delegate(
 
 
 def delegate_for(
-    file: ModelFile, device: DeviceName, options: Options, kernels: str, notes: list[str]
+    file: ModelFile, device: DeviceName, options: Options, kernels: str, notes: Notes
 ) -> Delegate:
     """The same for a file that was read, in a process that has chosen its kernels.
 
@@ -69,7 +73,7 @@ def delegate_for(
         device: The device.
         options: How it is to be run.
         kernels: A name in `atoll.runtime.litert.KERNELS`, for what runs in software.
-        notes: What a user should know is added here, now and later.
+        notes: Lists of what a user should know are added here; they grow as things happen.
 
     Returns:
         The delegate.
@@ -79,9 +83,8 @@ def delegate_for(
     """
     if device.kind == "sim":
         twin = open_twin(file.model, file.source, options.twin)
-        return PythonDelegate(
-            EDGETPU_OP, lambda index, _: twin_kernel(twin.parts[index], options.threads, kernels)
-        )
+        software = software_for(device, options, kernels, notes)
+        return PythonDelegate(EDGETPU_OP, lambda index, _: twin_kernel(twin.parts[index], software))
     from atoll.runtime.driver.child import ChildDevice, DriverOptions
     from atoll.runtime.driver.direct import direct_delegate
 
@@ -90,19 +93,47 @@ def delegate_for(
         return direct_delegate(str(device), driver)
     parts = compiled_parts(file.model, file.source)
     child = ChildDevice.shared(str(device), driver)
+    notes.append(child.notes)
     if options.fallback is None:
         return PythonDelegate(EDGETPU_OP, lambda index, _: child.load(parts[index]))
     # Opened now: that there is no twin must not come out when the device is lost.
     twin = open_twin(file.model, file.source, options.twin)
+    software = in_process(options.threads, kernels)
+    losses: list[str] = []
+    notes.append(losses)
 
     def kernel(index: int, _payload: bytes) -> Kernel:
         return _FallbackKernel(
             load=lambda: child.load(parts[index]),
-            other=twin_kernel(twin.parts[index], options.threads, kernels),
-            lost=lambda error: _note(notes, f"{error} Until then {options.fallback} answers."),
+            other=twin_kernel(twin.parts[index], software),
+            lost=lambda error: _note(losses, f"{error} Until then {options.fallback} answers."),
         )
 
     return PythonDelegate(EDGETPU_OP, kernel)
+
+
+def software_for(device: DeviceName, options: Options, kernels: str, notes: Notes) -> Software:
+    """What the simulator computes with: this process, or one of its own.
+
+    Args:
+        device: "sim" or "sim:N".
+        options: How a model is to be run.
+        kernels: A name in `atoll.runtime.litert.KERNELS`.
+        notes: As above.
+    """
+    if not options.isolated:
+        return in_process(options.threads, kernels)
+    from atoll.runtime.driver.child import ChildDevice, DriverOptions
+
+    child = ChildDevice.shared(str(device), DriverOptions(timeout_s=options.timeout_s))
+    notes.append(child.notes)
+
+    def make(content: bytes, graph: Subgraph, source: str) -> Kernel:
+        inputs = [graph.tensors[t] for t in graph.inputs]
+        outputs = [graph.tensors[t] for t in graph.outputs]
+        return child.load_model(content, inputs, outputs, source, [kernels])
+
+    return make
 
 
 class _FallbackKernel:

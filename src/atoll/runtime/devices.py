@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from atoll.edgetpu.simfile import EDGETPU_OP, SIM_OP, compile_for_sim
 from atoll.errors import DeviceError
 from atoll.runtime.custom_ops import custom_op_delegates
-from atoll.runtime.delegates import delegate_for
+from atoll.runtime.delegates import Notes, delegate_for, software_for
 from atoll.runtime.device_names import DeviceName, parse_device
 from atoll.runtime.litert import Delegate, check_litert, open_litert
 from atoll.runtime.simulator import simulator
@@ -93,7 +93,10 @@ def _open_sim(file: ModelFile, device: DeviceName, options: Options) -> LitertSe
         check_litert(content, file.source)
         content = write_model(compile_for_sim(file.model))
     return _litert(
-        file, content, options, lambda kernels, _notes: [simulator(options.threads, kernels)]
+        file,
+        content,
+        options,
+        lambda kernels, notes: [simulator(software_for(device, options, kernels, notes))],
     )
 
 
@@ -124,10 +127,10 @@ def _litert(
     file: ModelFile,
     content: bytes,
     options: Options,
-    delegates: Callable[[str, list[str]], list[Delegate]],
+    delegates: Callable[[str, Notes], list[Delegate]],
 ) -> LitertSession:
     """A model in LiteRT, with what it does not have itself."""
-    notes: list[str] = []
+    notes: Notes = []
     session = open_litert(
         content,
         file.source,
@@ -137,7 +140,7 @@ def _litert(
             *custom_op_delegates(file.model),
         ],
     )
-    session.notes = notes
+    session.noted = notes
     return session
 
 

@@ -45,13 +45,13 @@ class LitertSession:
         litert: The same.
         inputs: What it takes, in order.
         outputs: What it gives, in order.
-        notes: What a user should know of how it runs.
+        noted: Lists of what a user should know of how it runs; they may grow.
     """
 
     def __init__(self, litert: Any, source: object, delegates: Sequence[Delegate] = ()) -> None:
         self.litert = litert
         self.delegates = list(delegates)
-        self.notes: list[str] = []
+        self.noted: list[list[str]] = []
         takes, gives = litert.get_input_details(), litert.get_output_details()
         self.inputs = [info_of(detail) for detail in takes]
         self.outputs = [info_of(detail) for detail in gives]
@@ -69,6 +69,11 @@ class LitertSession:
             return [litert.get_tensor(index) for index in self._output_indices]
         except LITERT_ERRORS as error:
             raise failure_of(self.delegates, self._source, error) from None
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of how it runs, each sentence once."""
+        return list(dict.fromkeys(note for notes in self.noted for note in notes))
 
     def close(self) -> None:
         """Gives its memory back."""

@@ -51,7 +51,6 @@ class OpenVinoSession:
         _check_there(core, which)
         check_litert(file.content, file.source)
         graph = file.model.main
-        self.notes: list[str] = []
         self._source = file.source
         config = {} if threads is None or which != "CPU" else {"INFERENCE_NUM_THREADS": threads}
         try:
@@ -77,6 +76,11 @@ class OpenVinoSession:
             ]
         except RuntimeError as error:
             raise _failed(self._source, self._which, error) from error
+
+    @property
+    def notes(self) -> list[str]:
+        """None: it runs, or it raises."""
+        return []
 
     def close(self) -> None:
         """Gives its memory back."""

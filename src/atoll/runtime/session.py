@@ -18,12 +18,15 @@ class Session(Protocol):
     Attributes:
         inputs: What it takes, in order.
         outputs: What it gives, in order.
-        notes: What a user should know of how it runs, a sentence each.
     """
 
     inputs: list[TensorInfo]
     outputs: list[TensorInfo]
-    notes: list[str]
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of how it runs, a sentence each."""
+        ...
 
     def invoke(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Runs the model once.

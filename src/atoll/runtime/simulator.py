@@ -2,51 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from atoll.edgetpu.simfile import SIM_OP
 from atoll.errors import ModelError
-from atoll.runtime.delegate import PythonDelegate
+from atoll.runtime.delegate import Kernel, PythonDelegate
 from atoll.runtime.litert import open_litert
 from atoll.runtime.soundness import check_sound
+from atoll.tflite.graph import Subgraph
 from atoll.tflite.reader import parse_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from atoll.runtime.delegate import Kernel
     from atoll.runtime.twin import TwinPart
 
 
-def simulator(threads: int | None, kernels: str) -> PythonDelegate:
-    """A delegate that runs the operators of `atoll.edgetpu.simfile`.
+# Makes the kernel of a TFLite model, given its file, its main subgraph and what to call it in a
+# message. Its inputs and outputs are the kernel's, in order.
+Software = Callable[[bytes, Subgraph, str], Kernel]
+
+
+def in_process(threads: int | None, kernels: str) -> Software:
+    """Kernels that compute in this process.
 
     Args:
         threads: CPU threads; None for LiteRT's own choice.
-        kernels: A name in `atoll.runtime.litert.KERNELS`: the mapped part runs on the same
-            kernels as the CPU operators around it, so that both equal the model uncut.
+        kernels: A name in `atoll.runtime.litert.KERNELS`: a mapped part runs on the same kernels as
+            the CPU operators around it, so that both equal the model uncut.
+    """
+    return lambda content, _graph, source: litert_kernel(content, source, threads, kernels)
+
+
+def simulator(software: Software) -> PythonDelegate:
+    """A delegate that runs the operators of `atoll.edgetpu.simfile`.
+
+    Args:
+        software: What they compute with.
 
     Returns:
         The delegate. It must outlive the interpreter.
     """
-    return PythonDelegate(SIM_OP, lambda _index, payload: _kernel(payload, threads, kernels))
+    return PythonDelegate(SIM_OP, lambda _index, payload: _kernel(payload, software))
 
 
-def twin_kernel(part: TwinPart, threads: int | None, kernels: str) -> Kernel:
+def twin_kernel(part: TwinPart, software: Software) -> Kernel:
     """A kernel that computes what one compiled part does.
 
     Args:
         part: What it does.
-        threads: As above.
-        kernels: As above.
+        software: What it computes with.
 
     Returns:
         The kernel, for the operator's own inputs and outputs.
     """
     source = f"the twin's part {part.part.index}"
-    run = litert_kernel(part.content, source, threads, kernels)
+    run = software(part.content, part.graph, source)
 
     def run_part(taken: Sequence[np.ndarray], made: Sequence[np.ndarray]) -> None:
         run([taken[place] for place in part.takes], made)
@@ -60,8 +74,8 @@ def litert_kernel(content: bytes, source: object, threads: int | None, kernels: 
     Args:
         content: The model's file; its inputs and outputs are the kernel's, in order.
         source: What to call it in a message.
-        threads: As above.
-        kernels: As above.
+        threads: CPU threads; None for LiteRT's own choice.
+        kernels: A name in `atoll.runtime.litert.KERNELS`.
 
     Returns:
         The kernel.
@@ -86,7 +100,7 @@ def litert_kernel(content: bytes, source: object, threads: int | None, kernels: 
     return run
 
 
-def _kernel(payload: bytes, threads: int | None, kernels: str) -> Kernel:
+def _kernel(payload: bytes, software: Software) -> Kernel:
     """A kernel from a payload, which is a whole TFLite file. Raises ModelError."""
     source = f"{SIM_OP}'s payload"
     model = parse_model(payload, source)
@@ -98,4 +112,4 @@ def _kernel(payload: bytes, threads: int | None, kernels: str) -> Kernel:
             received=f"an operator {SIM_OP}",
             fix="Compile the model again",
         )
-    return litert_kernel(payload, source, threads, kernels)
+    return software(payload, model.main, source)

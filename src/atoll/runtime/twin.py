@@ -30,14 +30,15 @@ class TwinPart:
 
     Attributes:
         part: The compiled part.
-        content: A .tflite file of the operators that it was made of. Its outputs are the part's, in
-            the same order.
+        graph: The operators that it was made of. Its outputs are the part's, in the same order.
+        content: A .tflite file of these.
         takes: Which of the part's inputs its own inputs are, in order: an operator's own state is
             an input of a compiled part, and stays within the twin.
         match: How its parameters were found to be those of the compiled part.
     """
 
     part: CompiledPart
+    graph: Subgraph
     content: bytes
     takes: tuple[int, ...]
     match: ParameterMatch
@@ -109,10 +110,9 @@ def _twin_part(model: Model, part: CompiledPart, original: Model, name: object) 
     match = match_parameters(piece, part.package)
     if match.fault is not None:
         raise _no_twin(name, match.fault)
-    content = write_model(
-        Model([compact(piece)[0]], description="What the Edge TPU computes in one part.")
-    )
-    return TwinPart(part, content, tuple(takes), match)
+    small, _ = compact(piece)
+    content = write_model(Model([small], description="What the Edge TPU computes in one part."))
+    return TwinPart(part, small, content, tuple(takes), match)
 
 
 def _counterpart(model: Model, original: Model, tensor: Tensor, side: str, name: object) -> int:
