@@ -6,13 +6,16 @@ import shutil
 import numpy as np
 import pytest
 from cli_runner import atoll, atoll_inside, refused
+from compiled_files import write_pair
 from PIL import Image
 from small_bases import keras_like, mobilenet_like, plane_model, pooled_model, squeezenet_like
 
 from atoll import Interpreter
 from atoll.adapters.classify import Classifier
 from atoll.data.labels import read_labels
-from atoll.edgetpu.simfile import compile_for_sim
+from atoll.edgetpu.simfile import EDGETPU_OP, compile_for_sim
+from atoll.learn.head import softmax_layers, with_head
+from atoll.learn.place import find_embedding
 from atoll.tflite.metadata import ImageMetadata, attach, read_label_file
 from atoll.tflite.reader import read_model
 from atoll.tflite.writer import write_model
@@ -190,6 +193,50 @@ def test_a_simulators_file_is_learned_on_as_what_it_was_made_of(base, split, tmp
     photo = np.zeros((1, 24, 24, 3), np.uint8)
     with Interpreter(made[0]) as one, Interpreter(made[1]) as two:
         assert np.array_equal(one.invoke(photo)[0], two.invoke(photo)[0])
+
+
+@pytest.fixture
+def compiled(tmp_path):
+    """A classifier whose last layers stand behind the chip's code, and its twin."""
+    extractor = write_pair(tmp_path, pooled_model(), "extractor")
+    layers = softmax_layers(np.random.default_rng(0).normal(size=(5, 32)), np.zeros(5), -4, 4)
+    for path, stem in ((extractor, "net_edgetpu"), (tmp_path / "extractor.tflite", "net")):
+        base = read_model(path)
+        model = with_head(base, find_embedding(base, path), layers).model
+        (tmp_path / f"{stem}.tflite").write_bytes(write_model(model))
+    return tmp_path / "net_edgetpu.tflite"
+
+
+@pytest.mark.parametrize("more", [[], ["--keep-classes"]])
+def test_behind_a_compiled_part(compiled, split, tmp_path, more):
+    """The chip's code stays as it is, and the new layers are the processor's."""
+    made = tmp_path / "made_edgetpu.tflite"
+    words = ["imprint", compiled, "--dataset", split / "three", "-o", made, *more, "--json"]
+    report = document(atoll_inside(*words))
+    assert report["device"] == "sim"
+    assert report["ops_tpu"] == 1
+    assert len(report["classes"]) == (8 if more else 3)
+    old, new = read_model(compiled).main.operators[0], read_model(made).main.operators[0]
+    assert new.custom_name == EDGETPU_OP
+    assert new.custom_options == old.custom_options
+    # The result's own twin is written, and they agree.
+    photo = np.random.default_rng(0).integers(0, 256, (1, 24, 24, 3)).astype(np.uint8)
+    with Interpreter(made) as sim, Interpreter(tmp_path / "made.tflite") as cpu:
+        assert np.array_equal(sim.invoke(photo)[0], cpu.invoke(photo)[0])
+    # One that is there stays.
+    (tmp_path / "made.tflite").write_bytes((tmp_path / "net.tflite").read_bytes())
+    assert document(atoll_inside(*words))["twin"] is None
+    assert (tmp_path / "made.tflite").read_bytes() == (tmp_path / "net.tflite").read_bytes()
+
+
+def test_without_a_twin_a_compiled_model_needs_a_chip(compiled, split, tmp_path):
+    """What to do is said, before photos are read for nothing."""
+    words = ["--dataset", split / "three", "-o", tmp_path / "made_edgetpu.tflite"]
+    twin = tmp_path / "net.tflite"
+    moved = twin.rename(tmp_path / "other.tflite")
+    assert "twin" in refused(atoll_inside("imprint", compiled, *words))
+    report = document(atoll_inside("imprint", compiled, *words, "--twin", moved, "--json"))
+    assert report["held_out"]["top1"] > 0.9
 
 
 def test_photos_that_cannot_be_read_are_told(base, split, tmp_path):

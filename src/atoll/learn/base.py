@@ -14,6 +14,7 @@ from atoll.learn.place import Place, find_embedding
 from atoll.quiet import quiet
 from atoll.runtime.interpreter import Interpreter
 from atoll.runtime.model_input import preprocessing_of
+from atoll.runtime.soundness import check_sound
 from atoll.tflite.reader import read_model
 from atoll.tflite.writer import write_model
 
@@ -62,6 +63,7 @@ def open_base(path: Path, twin: Path | None = None) -> Base:
         ModelError: It cannot be read, or takes no photo.
     """
     model = read_model(path)
+    check_sound(model, path)
     if any(op.custom_name == SIM_OP for op in model.main.operators):
         model = uncut(model, path)
     if twin is None and any(op.custom_name == EDGETPU_OP for op in model.main.operators):

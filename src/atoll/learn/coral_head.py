@@ -7,14 +7,13 @@ line "class length" each. Source: google-coral/libcoral, coral/learn/imprinting_
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atoll.learn.layers import real_numbers
+from atoll.learn.layers import holds_numbers, real_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 TAIL = ("CONV_2D", "MUL", "RESHAPE", "SOFTMAX")
 """The last layers, behind the L2_NORMALIZATION."""
 
+_LONGEST = 1e12
 _EDGES = ("QUANTIZE", "DEQUANTIZE")
 
 
@@ -65,8 +65,8 @@ def coral_head(graph: Subgraph) -> CoralHead | None:
     if norm < 0 or kinds[norm] != "L2_NORMALIZATION":
         return None
     chain = graph.operators[norm:end]
-    follow = all(b.inputs[0] in a.outputs for a, b in pairwise(chain))
-    if not follow or _kernel_shape(graph, graph.operators[first]) is None:
+    follow = all(a.outputs[:1] == b.inputs[:1] != [] for a, b in pairwise(chain))
+    if not follow or not _fits(graph, chain):
         return None
     return CoralHead(norm, first, first + 1, first + 2, first + 3)
 
@@ -83,9 +83,10 @@ def class_weights(graph: Subgraph, head: CoralHead) -> np.ndarray:
 
 def factor_of(graph: Subgraph, head: CoralHead) -> float:
     """The factor by which cosines are multiplied; 0.0 where it is not a constant."""
-    for t in graph.operators[head.multiplication].inputs:
-        tensor = graph.tensors[t]
-        if tensor.is_constant and tensor.data is not None and tensor.data.size:
+    op = graph.operators[head.multiplication]
+    for place in range(len(op.inputs)):
+        tensor = graph.input_of(op, place)
+        if tensor is not None and holds_numbers(tensor):
             return float(real_numbers(tensor).flat[0])
     return 0.0
 
@@ -106,7 +107,8 @@ def read_lengths(description: str) -> dict[int, float]:
             found.setdefault(int(number), float(length))
     except ValueError:
         return {}
-    sound = all(n >= 0 and math.isfinite(length) and length >= 0 for n, length in found.items())
+    # Sums of unit vectors are as long as they are many, at most.
+    sound = all(n >= 0 and 0 <= length < _LONGEST for n, length in found.items())
     return found if sound else {}
 
 
@@ -125,9 +127,18 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     return np.asarray(vectors / np.where(lengths > 1e-5, lengths, 1.0))
 
 
-def _kernel_shape(graph: Subgraph, op: Operator) -> tuple[int, ...] | None:
-    """The shape of a convolution's weights, where they are one vector a class."""
-    kernel = graph.input_of(op, 1)
-    if kernel is None or kernel.data is None or len(kernel.shape) != 4 or not kernel.data.size:
-        return None
-    return kernel.shape if kernel.shape[1:3] == (1, 1) else None
+def _fits(graph: Subgraph, chain: list[Operator]) -> bool:
+    """Whether the layers' tensors are of the shapes that they must be, in a damaged file too."""
+    convolution, softmax = chain[-len(TAIL)], chain[-1]
+    kernel, bias = graph.input_of(convolution, 1), graph.input_of(convolution, 2)
+    before, embedding = graph.input_of(chain[0], 0), graph.output_of(chain[0])
+    scores = [graph.output_of(op) for op in chain[-len(TAIL) :]]
+    if kernel is None or before is None or embedding is None or not holds_numbers(kernel):
+        return False
+    if bias is not None and not holds_numbers(bias):
+        return False
+    size = embedding.shape[-1:]
+    if len(kernel.shape) != 4 or kernel.shape[1:] != (1, 1, *size) or before.shape[-1:] != size:
+        return False
+    ranks = [0 if tensor is None else len(tensor.shape) for tensor in scores]
+    return len(softmax.outputs) == 1 and ranks[:2] == [4, 4] and min(ranks) > 0

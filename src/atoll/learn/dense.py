@@ -8,7 +8,7 @@ import numpy as np
 
 from atoll.errors import UsageError
 from atoll.learn.head import Headed, with_head
-from atoll.learn.layers import Dense, real_numbers, weight_quantization
+from atoll.learn.layers import Dense, holds_numbers, real_numbers, weight_quantization
 from atoll.tflite.graph import Quantization
 
 if TYPE_CHECKING:
@@ -69,10 +69,13 @@ class Beside:
         self._softmax = "SOFTMAX" in behind
         _check(place, op, behind, source)
         kernel, bias = graph.tensors[op.inputs[1]], graph.input_of(op, 2)
+        if not (holds_numbers(kernel) and (bias is None or holds_numbers(bias))):
+            raise _unknown(source, "weights or biases that are no numbers")
         weights = real_numbers(kernel).reshape(kernel.shape[0], -1)
-        self._weights = weights[:kept]
-        self._biases = np.zeros(len(weights)) if bias is None else real_numbers(bias)
-        self._biases = self._biases[:kept]
+        biases = np.zeros(len(weights)) if bias is None else real_numbers(bias)
+        if weights.shape[1] != place.size or biases.shape != (len(weights),):
+            raise _unknown(source, f"weights of shape {list(kernel.shape)}")
+        self._weights, self._biases = weights[:kept], biases[:kept]
         self.kept = len(self._weights)
 
     def summand(self, embedding: np.ndarray) -> np.ndarray:
@@ -141,10 +144,14 @@ def _check(place: Place, op: Operator, behind: Sequence[str], source: object) ->
     elif other := [kind for kind in behind if kind not in _BEHIND]:
         received = f"{other[0]} behind its dense layer"
     if received:
-        raise UsageError(
-            source,
-            "classes are kept where the model ends in a dense layer and a softmax, or in imprinted "
-            "layers",
-            received=received,
-            fix="Leave --keep-classes out",
-        )
+        raise _unknown(source, received)
+
+
+def _unknown(source: object, received: str) -> UsageError:
+    return UsageError(
+        source,
+        "classes are kept where the model ends in a dense layer and a softmax, or in imprinted "
+        "layers",
+        received=received,
+        fix="Leave --keep-classes out",
+    )

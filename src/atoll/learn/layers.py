@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from atoll.tflite.graph import Subgraph, Tensor
 
 _VALID = 1  # the schema's Padding.VALID
+_WEIGHT_TYPES = ("INT8", "UINT8", "INT32", "FLOAT32")
 
 
 @dataclass(frozen=True)
@@ -244,15 +245,32 @@ def store(real: np.ndarray, held: Quantization, kind: str) -> np.ndarray:
     rows = (-1, *(1,) * (real.ndim - 1)) if held.scale.size > 1 else (-1,)
     scale = held.scale.astype(np.float64).reshape(rows)
     zero_point = held.zero_point.reshape(rows)
-    numbers = np.rint(real.astype(np.float64) / scale) + zero_point
+    # A row of nothing but zeros may have a scale of 0.
+    numbers = np.rint(real.astype(np.float64) / np.where(scale > 0, scale, 1.0)) + zero_point
     return np.asarray(np.clip(numbers, limits.min, limits.max), dtype)
+
+
+def holds_numbers(tensor: Tensor | None) -> bool:
+    """Whether a tensor is a constant to compute with, which in a damaged file it may not be.
+
+    Its numbers must be finite, and its scales too: one, or one a row, or none of a float.
+    """
+    if tensor is None or tensor.data is None or not tensor.data.size:
+        return False
+    if tensor.type not in _WEIGHT_TYPES or tensor.data.shape != tensor.shape:
+        return False
+    held = tensor.quantization
+    if held is None or not held.scale.size:
+        return tensor.type == "FLOAT32" and bool(np.isfinite(tensor.data).all())
+    fits = held.scale.size == held.zero_point.size and held.scale.size in (1, len(tensor.data))
+    return fits and bool((np.isfinite(held.scale) & (held.scale >= 0)).all())
 
 
 def real_numbers(tensor: Tensor) -> np.ndarray:
     """What a constant stands for, as float64; of several scales, one a row.
 
     Args:
-        tensor: A constant with numbers.
+        tensor: A constant that `holds_numbers`.
     """
     assert tensor.data is not None
     data, held = tensor.data.astype(np.float64), tensor.quantization

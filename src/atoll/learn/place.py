@@ -101,6 +101,8 @@ def _walk(graph: Subgraph, source: object) -> tuple[int, int | None]:
         if index is None:
             break
         op = graph.operators[index]
+        if graph.input_of(op, 0) is None:
+            raise _not_found(source, _described(graph, op))
         if op.type == "L2_NORMALIZATION" and not scored:
             return op.inputs[0], None
         if _is_dense(graph, op, pooled):
@@ -121,7 +123,7 @@ def _before_norm(graph: Subgraph, makers: dict[int, int], tensor: int) -> int:
     index = tensor
     for kind in ("QUANTIZE", "L2_NORMALIZATION"):
         op = graph.operators[makers[index]] if index in makers else None
-        if op is not None and op.type == kind:
+        if op is not None and op.type == kind and graph.input_of(op, 0) is not None:
             index = op.inputs[0]
             if kind == "L2_NORMALIZATION":
                 return index
