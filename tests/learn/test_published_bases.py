@@ -17,6 +17,7 @@ BASES = (
     "v13/mobilenet_v1_0.75_192_quant",
     "v10/mobilenet_v1_0.25_128_quant",
     "v10/mobilenet_v2_1.0_224_quant",
+    "v10/mobilenet_v2_1.0_224_inat_bird_quant",
     "v13/tf2_mobilenet_v2_1.0_224_ptq",
     "v10/mobilenet_edgetpu_0.75_224_post_training_quant",
 )
