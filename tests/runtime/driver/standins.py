@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_packages import Layer, part_of, sound
 
 from atoll.errors import AtollError
 from atoll.native import shared_library
@@ -53,3 +54,24 @@ def gone(pid, within_s=5.0) -> bool:
             return True
         time.sleep(0.01)
     return False
+
+
+# What the small models of the tests take and give, in bytes.
+SIZES = [(24, 10), (100, 1001), (3, 7)]
+
+
+def called(kernel, array, *counts):
+    outputs = [np.zeros((1, count), np.uint8) for count in counts]
+    kernel([array], outputs)
+    return outputs
+
+
+def right(kernel, count, seed=0):
+    """Whether an answer of the small model is what it must be."""
+    array = np.random.default_rng(seed).integers(0, 256, (1, count[0]), np.uint8)
+    (out,) = called(kernel, array, count[1])
+    return np.array_equal(out[0], expected(array, count[1]))
+
+
+def kernel_of(device, taken=24, made=10):
+    return device.load(part_of(sound([Layer("in", taken)], [Layer("out", made)])))

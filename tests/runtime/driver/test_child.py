@@ -1,48 +1,21 @@
 """Devices in a process of their own: right answers from any thread, and none left behind."""
 
-import contextlib
-import gc
-import os
-import signal
-import subprocess
-import sys
-import textwrap
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 from compiled_files import compiled
 from made_packages import INT8, Layer, content_of, part_of, sound
-from standins import alive, expected, gone
+from standins import SIZES, alive, called, expected, gone, kernel_of, right
 
-from atoll.errors import DeviceError, DeviceLostError, ModelError, UsageError
+from atoll.errors import DeviceError, DeviceLostError, ModelError
 from atoll.runtime.delegate import PythonDelegate
 from atoll.runtime.driver.child import ChildDevice
 from atoll.runtime.driver.options import DriverOptions
 from atoll.runtime.parts import compiled_parts
 from atoll.tflite.build import GraphBuilder
 from atoll.tflite.writer import write_model
-
-SIZES = [(24, 10), (100, 1001), (3, 7)]
-
-
-def called(kernel, array, *counts):
-    outputs = [np.zeros((1, count), np.uint8) for count in counts]
-    kernel([array], outputs)
-    return outputs
-
-
-def right(kernel, count, seed=0):
-    """Whether an answer of the small model is what it must be."""
-    array = np.random.default_rng(seed).integers(0, 256, (1, count[0]), np.uint8)
-    (out,) = called(kernel, array, count[1])
-    return np.array_equal(out[0], expected(array, count[1]))
-
-
-def kernel_of(device, taken=24, made=10):
-    return device.load(part_of(sound([Layer("in", taken)], [Layer("out", made)])))
 
 
 def test_models_share_a_device_and_take_turns(device):
@@ -128,6 +101,25 @@ def test_a_damaged_file_never_reaches_the_driver(device, faulty):
     assert holder.pid is None
 
 
+def test_a_driver_is_heard_where_that_is_asked_for(device, faulty, capfd):
+    """Whoever looks for a fault wants the driver's own log; nobody else does."""
+    faulty("options=0")
+    kernel_of(device("usb:0"))
+    assert "option device" not in capfd.readouterr().err
+    kernel_of(device("usb:1", verbosity=3))
+    time.sleep(0.1)
+    assert "option device=usb:1" in capfd.readouterr().err
+
+
+def test_an_lstm_is_refused_on_usb_by_whatever_name(device):
+    """The driver refuses it there, and takes it on PCI Express."""
+    file = sound()
+    file.programs[0].determined = False
+    for name in ("usb:0", "edgetpu"):
+        with pytest.raises(ModelError, match="PCI Express"):
+            device(name).load(part_of(file))
+
+
 def test_a_file_for_a_newer_driver_says_what_to_install(device, faulty):
     """The driver says it, too, but deep within a longer message."""
     faulty("runtime13")
@@ -168,142 +160,6 @@ def test_a_plain_model_runs_in_a_process_of_its_own():
         assert gone(two.pid)
         with pytest.raises(DeviceLostError, match="SIGKILL"):
             kernel([array], made)
-
-
-def test_a_closed_device_ends_its_process(device, monkeypatch, tmp_path):
-    """A stick must be free for the next program, and given back by its driver."""
-    closed = tmp_path / "closed"
-    monkeypatch.setenv("STANDIN_CLOSED", str(closed))
-    first, second = device("usb:0"), device("usb:0")
-    kernel = kernel_of(first)
-    kernel_of(second)
-    pid = first.pid
-    first.close()
-    first.close()
-    assert alive(pid)
-    with pytest.raises(UsageError, match="must be open"):
-        right(kernel, SIZES[0])
-    second.close()
-    assert not alive(pid)
-    assert closed.read_text() == "closed\n"
-
-
-def test_a_device_that_nobody_holds_ends_its_process(old_driver, faulty):
-    """Whoever forgets to close one keeps the stick only as long as there is a kernel."""
-    holder = ChildDevice.shared("usb:0", DriverOptions(library=old_driver))
-    kernel = kernel_of(holder)
-    pid = holder.pid
-    del holder
-    gc.collect()
-    assert right(kernel, SIZES[0])
-    del kernel
-    gc.collect()
-    assert gone(pid)
-
-
-def test_a_kernel_that_nobody_holds_is_forgotten(device):
-    """A server that loads one model after another must not fill the child's memory."""
-    holder = device()
-    kernel = kernel_of(holder)
-    host = holder._host
-    for _ in range(5):
-        kernel_of(holder, 100, 10)
-        gc.collect()
-        assert right(kernel, SIZES[0])
-    assert len(host._loaded) == 1
-
-
-def test_the_child_outlives_the_thread_that_opened_it(device):
-    """Linux counts a thread as its parent: a pool's worker thread must not take it along."""
-    holder, kernels = device(), []
-    thread = threading.Thread(target=lambda: kernels.append(kernel_of(holder)))
-    thread.start()
-    thread.join()
-    time.sleep(0.1)
-    assert right(kernels[0], SIZES[0])
-
-
-PROGRAM = """
-    import sys, time
-    sys.path[:0] = ["tests", "tests/runtime/driver"]
-    from made_packages import part_of, sound
-    from atoll.runtime.driver.child import ChildDevice, DriverOptions
-    device = ChildDevice.shared("usb:0", DriverOptions(library=sys.argv[1]))
-    kernel = device.load(part_of(sound()))
-    print(device.pid, flush=True)
-    {then}
-"""
-
-
-def program(library, then):
-    code = textwrap.dedent(PROGRAM.format(then=then))
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(library)], stdout=subprocess.PIPE, text=True
-    )
-    return process, int(process.stdout.readline())
-
-
-def test_the_child_ends_with_a_program_that_is_killed(old_driver, faulty):
-    """kill -9 leaves no time to tidy up: no process, and no file in /dev/shm, may stay."""
-    before = set(Path("/dev/shm").glob("*"))
-    process, pid = program(old_driver, "time.sleep(60)")
-    assert alive(pid)
-    process.kill()
-    process.wait()
-    process.stdout.close()
-    assert gone(pid)
-    assert set(Path("/dev/shm").glob("*")) <= before
-
-
-def test_the_child_ends_with_its_program_in_the_midst_of_a_call(old_driver, faulty):
-    """A driver that waits for ever would otherwise stay for ever."""
-    faulty("hang=1")
-    import_numpy = "import numpy as np; "
-    process, pid = program(
-        old_driver,
-        import_numpy + "kernel([np.zeros((1, 24), 'u1')], [np.zeros((1, 10), 'u1')])",
-    )
-    time.sleep(0.2)
-    process.kill()
-    process.wait()
-    process.stdout.close()
-    assert gone(pid)
-
-
-def test_the_child_ends_with_a_program_that_ends(old_driver, faulty):
-    """A script without a single close()."""
-    process, pid = program(old_driver, "pass")
-    assert process.wait(20) == 0
-    process.stdout.close()
-    assert gone(pid)
-
-
-def test_no_zombie_is_left_of_a_lost_device(device):
-    """Each loss would otherwise take a place in the system's table of processes."""
-    holder = device()
-    kernel = kernel_of(holder)
-    pid = holder.pid
-    os.kill(pid, signal.SIGKILL)
-    with pytest.raises(DeviceLostError):
-        right(kernel, SIZES[0])
-    assert not Path(f"/proc/{pid}").exists()
-
-
-def test_a_fork_has_a_device_of_its_own(device):
-    """multiprocessing forks: two processes on one connection would mix up their answers."""
-    holder = device()
-    kernel = kernel_of(holder)
-    assert right(kernel, SIZES[0])
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        with contextlib.suppress(BaseException):
-            mine = holder.pid is None and right(kernel, SIZES[0], 1) and holder.pid
-            status = 0 if mine else 2
-            holder.close()
-        os._exit(status)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    assert right(kernel, SIZES[0], 2)
 
 
 def test_files_of_the_current_folder_are_no_modules(device, tmp_path, monkeypatch):

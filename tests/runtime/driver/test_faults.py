@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -191,6 +192,20 @@ def test_all_models_of_a_lost_device_come_back(device, clock, faulty):
         clock.now += 60
         for kernel in kernels:
             answer(kernel)
+
+
+def test_losses_leave_nothing_open(device, clock):
+    """A camera that runs for months with a loose plug."""
+    holder = device(clock=clock)
+    kernel = kernel_of(holder)
+    counts = []
+    for _ in range(5):
+        answer(kernel)
+        counts.append((len(list(Path("/proc/self/fd").iterdir())), threading.active_count()))
+        holder.kill()
+        lost(lambda: answer(kernel))
+        clock.now += 60
+    assert len(set(counts)) == 1
 
 
 def test_a_loss_in_many_threads_is_one_loss(device, faulty):

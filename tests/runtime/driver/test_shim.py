@@ -156,6 +156,18 @@ def test_a_delegate_that_nobody_holds_gives_its_device_back(
     assert closed.exists()
 
 
+def test_a_refusal_of_the_driver_is_told_without_litert(old_driver, faulty):
+    """In this process too: the driver's own words, and an old build by its name."""
+    delegate = direct_delegate("usb:0", DriverOptions(library=old_driver))
+    for fault, message in (("refuse", "Failed precondition: no such thing"), ("june", "too old")):
+        faulty(fault)
+        with pytest.raises(RuntimeError) as caught:
+            opened(content_of(sound()), delegate)
+        text = str(delegate.refusal("x.tflite", str(caught.value)))
+        assert message in text
+        assert "Node number" not in text
+
+
 def test_an_error_in_the_adapter_reaches_the_caller(old_driver, faulty, monkeypatch):
     """LiteRT alone says only that something failed."""
     delegate = direct_delegate("usb:0", DriverOptions(library=old_driver))

@@ -109,8 +109,10 @@ class ChildDevice:
             DeviceLostError: It was lost.
         """
         source = f"compiled part {part.index}"
-        check_for_driver(part, source, usb=not self.device.startswith("pci"))
+        check_for_driver(part, source, usb=self.device.startswith("usb"))
         opened = self._open_host().open()
+        if self.device == "edgetpu" and opened.device.startswith("usb"):
+            check_for_driver(part, source, usb=True)
         check_runtime(part, source, opened.runtime)
         body = {"chip": True, "due": sent_back(part.package), "source": source}
         return self._hosted(part.content, part.inputs, part.outputs, source, body)

@@ -13,7 +13,7 @@ from atoll.runtime.driver.guard import preloading, without_guard
 from atoll.runtime.driver.library import library_path
 from atoll.runtime.driver.opening import NotOpenedError, explained
 from atoll.runtime.driver.process import WorkerProcess
-from atoll.runtime.driver.wire import BLIND, ConnectionLost, Kind, shown
+from atoll.runtime.driver.wire import BLIND, ConnectionLost, Kind, NoAnswer, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -161,7 +161,7 @@ class Connection:
         try:
             return self._process.channel.request(kind, value, body, files, timeout_s=timeout_s)
         except ConnectionLost as error:
-            ended = self._process.ended(0 if "no answer" in str(error) else _ENDING_S)
+            ended = self._process.ended(0 if isinstance(error, NoAnswer) else _ENDING_S)
             raise ConnectionLost(ended or f"{error}; its process was ended") from None
         except DeviceLostError as error:
             self._process.kill()

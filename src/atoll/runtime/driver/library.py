@@ -8,12 +8,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from atoll.errors import DeviceError
+from atoll.errors import DeviceError, ModelError
 from atoll.host.library import VARIABLE, find_library
 from atoll.host.library_build import read_version
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from atoll.errors import AtollError
 
 _CREATE, _DESTROY = "tflite_plugin_create_delegate", "tflite_plugin_destroy_delegate"
 _INSTALL = (
@@ -26,6 +28,11 @@ _UPDATE = "Install libedgetpu1-std 16.0 (runtime 14) or a later build"
 # those from GitHub, from November 2020 on, do not. Runtime 12 is of 2019.
 _INTERNAL_BUILD = re.compile(r"CL_NUMBER=\d+")
 _OLDEST_RUNTIME = 13
+
+# What LiteRT adds to a driver's words, with nothing between.
+_WHERE = re.compile(r"\.?\s*Node number \d+ \([^)]*\) failed to \w+\.?")
+# What a driver says that reads LiteRT's tensors at the wrong places.
+_ASTRAY = re.compile(r"Unsupported data type in custom op handler: (-?\d+)")
 
 _ERROR_HANDLER = c.CFUNCTYPE(None, c.c_char_p)
 _KINDS = {0: "pci", 1: "usb"}
@@ -116,6 +123,28 @@ class DriverLibrary:
         """Why the last delegate was not made, in the driver's words; most often empty."""
         return " ".join(" ".join(self._reasons).split())
 
+    def refusal(self, source: str, said: str) -> AtollError:
+        """The error to raise where LiteRT fails to make a model ready with this driver.
+
+        Args:
+            source: What to call the model.
+            said: What LiteRT says, and the driver within it.
+
+        Returns:
+            The error: of the library's, where it reads tensors at the wrong places; for the types
+            of a checked file are types that every driver takes.
+        """
+        astray = _ASTRAY.search(said)
+        if astray is not None:
+            taken = f"which takes {astray.group(1)} for the type of a tensor"
+            return too_old(self.path, f"{self.version or 'no version'}, {taken}")
+        return ModelError(
+            source,
+            "the Edge TPU's driver must take it",
+            received=words_of(said),
+            fix="Compile the model again, for this runtime",
+        )
+
     def attached(self) -> list[Attached] | None:
         """The devices that the driver sees, in its order; None where it cannot be asked."""
         if not hasattr(self._native, "edgetpu_list_devices"):
@@ -147,6 +176,11 @@ class DriverLibrary:
 
     def _on_error(self, message: bytes | None) -> None:
         self._reasons.append(_decoded(message))
+
+
+def words_of(said: str) -> str:
+    """A driver's words, without what LiteRT adds to them."""
+    return _WHERE.sub("", said).strip(" .\n") or "no reason"
 
 
 def library_path(asked: str | Path | None) -> str:

@@ -27,13 +27,13 @@ _WORDS_S = 0.5
 
 # What ended a process, by its signal.
 _MEANINGS = {
-    signal.SIGABRT: "it gave up, as it does when a stick is pulled out or a transfer fails",
-    signal.SIGSEGV: "it crashed",
-    signal.SIGBUS: "it crashed",
-    signal.SIGILL: "it crashed",
-    signal.SIGFPE: "it crashed",
-    signal.SIGKILL: "it was killed: by hand, or because memory ran out",
-    signal.SIGTERM: "it was ended by hand",
+    "SIGABRT": "it gave up, as it does when a stick is pulled out or a transfer fails",
+    "SIGSEGV": "it crashed",
+    "SIGBUS": "it crashed",
+    "SIGILL": "it crashed",
+    "SIGFPE": "it crashed",
+    "SIGKILL": "it was killed: by hand, or because memory ran out",
+    "SIGTERM": "it was ended by hand",
 }
 
 
@@ -162,7 +162,8 @@ class _LastWords:
         """The line that says most: the driver's first fatal one, else the last."""
         self._thread.join(_WORDS_S)
         lines = [line.strip() for line in self._kept.decode(errors="replace").splitlines()]
-        lines = [line for line in lines if line]
+        # LiteRT's own chatter says nothing of a driver's end.
+        lines = [line for line in lines if line and not line.startswith("INFO: ")]
         fatal = [line for line in lines if line.startswith("F ") or "Check failed" in line]
         return shown(fatal[0] if fatal else lines[-1] if lines else "")
 
@@ -184,7 +185,7 @@ def _how(status: int) -> str:
         name = signal.Signals(-status)
     except ValueError:
         return f"its process ended with signal {-status}"
-    meaning = _MEANINGS.get(name)
+    meaning = _MEANINGS.get(name.name)
     return f"its process ended with {name.name}" + (f" ({meaning})" if meaning else "")
 
 

@@ -25,8 +25,6 @@ from atoll.errors import DeviceError
 from atoll.runtime import litert_structs as lite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from atoll.errors import AtollError
     from atoll.runtime.driver.library import DriverLibrary
 
@@ -126,6 +124,15 @@ class ShimmedDelegate:
         failure.__cause__ = error
         return failure
 
+    def refusal(self, source: str, said: str) -> AtollError:
+        """The error to raise where LiteRT fails to make a model ready with this delegate.
+
+        Args:
+            source: What to call the model.
+            said: What LiteRT says.
+        """
+        return self.failure() or self._life.library.refusal(source, said)
+
     def close(self) -> None:
         """Gives the device back: now, or when the last interpreter that uses it is gone."""
         self._life.close()
@@ -157,12 +164,12 @@ class _Life:
         self.outer = 0
         self.inner_prepare: Any = None
         self.error: Exception | None = None
-        self._library = library
+        self.library = library
         self._operators = 0
         self._closing = False
         self._lock = threading.RLock()
         # The registrations point at these as long as an interpreter lives.
-        self._kept: list[Any] = []
+        self._kept: dict[tuple[int, int], tuple[Any, Any]] = {}
 
     def prepare(self, context: int, _delegate: int) -> int:
         """Has the driver take its operators, with its registration widened on the way."""
@@ -197,9 +204,17 @@ class _Life:
     def _counted(self, passed: Passed) -> lite.Registration:
         """A widened registration whose operators are counted as they come and go."""
         registration = widened(passed)
-        if not passed.init or not passed.free:
-            return registration
-        init, free = lite.INIT(passed.init), _FREE(passed.free)
+        if passed.init and passed.free:
+            functions = passed.init, passed.free
+            if functions not in self._kept:
+                self._kept[functions] = self._counting(*functions)
+            registration.init, free = self._kept[functions]
+            registration.free = c.cast(free, c.c_void_p)
+        return registration
+
+    def _counting(self, init_at: int, free_at: int) -> tuple[Any, Any]:
+        """The driver's functions that make and free an operator, with a count around them."""
+        init, free = lite.INIT(init_at), _FREE(free_at)
 
         def on_init(context: int, buffer: int, length: int) -> int | None:
             made: int | None = init(context, buffer, length)
@@ -215,13 +230,9 @@ class _Life:
                 if self._closing and self._operators == 0:
                     self._end()
 
-        callbacks: tuple[Callable[..., Any], Any] = (lite.INIT(on_init), _FREE(on_free))
-        self._kept.append((callbacks, registration))
-        registration.init = callbacks[0]
-        registration.free = c.cast(callbacks[1], c.c_void_p)
-        return registration
+        return lite.INIT(on_init), _FREE(on_free)
 
     def _end(self) -> None:
         native, self.native = self.native, None
         if native is not None:
-            self._library.destroy(native)
+            self.library.destroy(native)

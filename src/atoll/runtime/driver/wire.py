@@ -46,6 +46,10 @@ class ConnectionLost(Exception):  # noqa: N818  (it is no fault of the program)
     """The other side is gone, silent, or talks nonsense."""
 
 
+class NoAnswer(ConnectionLost):
+    """The other side is silent."""
+
+
 @dataclass(frozen=True)
 class Message:
     """One message.
@@ -138,7 +142,7 @@ class Channel:
             if body:
                 self._end.sendall(body)
         except BlockingIOError:
-            raise ConnectionLost("its process takes no message") from None
+            raise NoAnswer("its process takes no message") from None
         except OSError as error:
             raise ConnectionLost(f"its process has ended ({error.strerror})") from None
 
@@ -152,7 +156,7 @@ class Channel:
             body = self._body(size)
             return Message(Kind(kind), number, value, body, tuple(files))
         except BlockingIOError:
-            raise ConnectionLost(f"no answer in {self._timeout_s:g} s") from None
+            raise NoAnswer(f"no answer in {self._timeout_s:g} s") from None
         except OSError as error:
             raise ConnectionLost(f"its process has ended ({error.strerror})") from None
         except (ValueError, struct.error):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes as c
 import mmap
 import os
-import re
 import signal
 import socket
 import sys
@@ -21,7 +20,7 @@ import numpy as np
 from atoll.errors import AtollError, DeviceError, DeviceLostError, ModelError
 from atoll.runtime.driver.arena import Arena, Slot
 from atoll.runtime.driver.guard import Guard, SurplusError
-from atoll.runtime.driver.library import too_old
+from atoll.runtime.driver.library import words_of
 from atoll.runtime.driver.opening import open_driver
 from atoll.runtime.driver.wire import BLIND, Channel, Kind, Message, from_error
 
@@ -33,10 +32,6 @@ if TYPE_CHECKING:
 
 # What LiteRT raises.
 _FAILURES = (RuntimeError, ValueError, TypeError)
-# What LiteRT adds to a driver's words, with nothing between.
-_WHERE = re.compile(r"\.?\s*Node number \d+ \([^)]*\) failed to \w+\.?")
-# What a driver says that reads LiteRT's tensors at the wrong places.
-_ASTRAY = re.compile(r"Unsupported data type in custom op handler: (-?\d+)")
 _PR_SET_PDEATHSIG = 1
 
 
@@ -133,29 +128,8 @@ class _Host:
             )
             litert.allocate_tensors()
         except _FAILURES as error:
-            raise self._refused(asked["source"], _words(error)) from None
+            raise self._delegate.refusal(asked["source"], str(error)) from None
         return litert
-
-    def _refused(self, source: str, words: str) -> AtollError:
-        assert self._library is not None
-        assert self._delegate is not None
-        failure = self._delegate.failure()
-        if failure is not None:
-            return failure
-        astray = _ASTRAY.search(words)
-        if astray is not None:
-            # The file was checked before: its tensors are of types that every driver takes.
-            version = self._library.version or "no version"
-            return too_old(
-                self._library.path,
-                f"{version}, which takes {astray.group(1)} for the type of a tensor",
-            )
-        return ModelError(
-            source,
-            "the Edge TPU's driver must take it",
-            received=words,
-            fix="Compile the model again, for this runtime",
-        )
 
     def _call(self, model: _Model) -> int:
         guard = self._guard
@@ -173,10 +147,10 @@ class _Host:
                 raise ModelError(
                     model.source,
                     "LiteRT cannot run the model",
-                    received=_words(error),
+                    received=words_of(str(error)),
                     fix="Check that its operators are LiteRT's own, and that it fits into memory",
                 ) from None
-            raise _lost(self._name, f"the driver says: {_words(error)}") from None
+            raise _lost(self._name, f"the driver says: {words_of(str(error))}") from None
         return BLIND if guard.blind else 0
 
 
@@ -241,11 +215,6 @@ def _in_software(model: bytes, asked: dict[str, Any]) -> Any:
     return open_litert(
         model, asked["source"], threads=asked["threads"], kernels=asked["kernels"]
     ).litert
-
-
-def _words(error: Exception) -> str:
-    """What LiteRT and the driver say."""
-    return _WHERE.sub("", str(error)).strip(" .\n") or "no reason"
 
 
 def _lost(device: str, received: str) -> DeviceError:
