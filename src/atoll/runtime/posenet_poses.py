@@ -31,6 +31,7 @@ _STEPS = 5
 _MASK_STEPS = 3
 """Times that a cell follows the long offsets to a part."""
 _LEAST = 1e-6
+_FAR = 1e6
 
 
 def _neighbours() -> tuple[tuple[tuple[int, int, int], ...], ...]:
@@ -87,6 +88,9 @@ def decode_poses(
     Returns:
         The poses.
     """
+    # A damaged network may give anything: what is no number is nowhere, and near.
+    heatmaps = np.nan_to_num(heatmaps, nan=-_FAR, posinf=_FAR, neginf=-_FAR)
+    short, mid = (np.nan_to_num(v, nan=0.0, posinf=_FAR, neginf=-_FAR) for v in (short, mid))
     roots = _roots(heatmaps, short, threshold)
     maps = _Maps(heatmaps, short, mid)
     near = np.float32(radius * radius)
@@ -232,6 +236,7 @@ def instance_masks(long: np.ndarray, points: np.ndarray) -> np.ndarray:
     height, width, _ = long.shape
     if not len(points):
         return np.zeros((0, height, width), np.float32)
+    long = np.nan_to_num(long, nan=0.0, posinf=_FAR, neginf=-_FAR)
     ys, xs = np.mgrid[:height, :width].astype(np.float32)
     ys, xs = (np.repeat(plane[..., None], PARTS, axis=2) for plane in (ys, xs))
     for _ in range(_MASK_STEPS):
