@@ -150,7 +150,7 @@ def test_where_no_device_is_left_each_call_gets_one_clear_error():
     """A caller that waited for a stick in a drawer would wait for ever."""
     gone = [lost(name) for name in NAMES for _ in range(500)]
     devices = Devices(sim_0=[10, *gone[:500]], sim_1=[10, *gone[500:]])
-    with Pool(small_model(), NAMES, backoff=AT_ONCE, open_device=devices) as pool:
+    with Pool(small_model(), NAMES, backoff=AT_ONCE, patience_s=0, open_device=devices) as pool:
         check(pool, 10)
         errors = callers(pool, threads=4, calls=20)
         assert len(errors) == 4

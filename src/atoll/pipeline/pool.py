@@ -44,6 +44,7 @@ class Pool:
         queue_size: The most calls that wait for a device; `submit` waits for room.
         missing_ok: Whether devices that are not there yet are waited for; if not, it is an error.
         patience_s: While no device is left, calls wait this long for one to come back, in seconds.
+            A driver whose process ended is opened again within one.
         attempts: A call with which so many devices were lost ends with an error, so that it does
             not take every device out.
         backoff: How long to wait before a lost device is opened again.
@@ -71,7 +72,7 @@ class Pool:
         fallback: str | None = None,
         queue_size: int = 16,
         missing_ok: bool = False,
-        patience_s: float = 0.0,
+        patience_s: float = 1.0,
         attempts: int = 3,
         backoff: Backoff | None = None,
         open_device: OpenDevice | None = None,
