@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from compiled_models import Wrapping, compiled_pair, image_model
+from published_pairs import needs_other_kernels, published_pairs
 from stick_programs import HANG_S, Program, equal_calls, run, wait_for
 
 from atoll.stick import plugged
@@ -258,28 +259,13 @@ def test_a_driver_that_sends_other_parameters_is_found_out(new_driver, pair, tmp
 
 @pytest.fixture(scope="module")
 def published(shared):
-    """Compiled files of Google's, each with its twin, that LiteRT can open."""
-    from atoll.edgetpu.twins import find_twin
-    from atoll.errors import ModelError
-    from atoll.stick.known import know
-
-    pairs = []
-    for path in sorted((shared / "models").glob("*/*_edgetpu.tflite")):
-        twin = find_twin(path)
-        # LiteRT has no PosenetDecoderOp.
-        if twin is None or "posenet" in path.name:
-            continue
-        try:
-            know(path)
-        except ModelError:
-            continue
-        pairs.append((path, twin))
-    return pairs
+    """Compiled files of Google's, each with its twin."""
+    return published_pairs(shared)
 
 
 def test_published_models_run_as_their_twins(new_driver, published):
     """Real layouts, hints and sizes: up to 4 MB of parameters, five outputs, odd images."""
-    usual = [each for each in published if not _is_old_deeplab(each[0])]
+    usual = [each for each in published if not needs_other_kernels(each[0])]
     assert len(usual) >= 14
     with plugged([made for made, _ in usual], fast=True) as sticks:
         lines, status, errors = run(sticks, new_driver, usual, calls=1)
@@ -292,13 +278,9 @@ def test_published_models_run_as_their_twins(new_driver, published):
 
 def test_a_published_model_that_needs_other_kernels(new_driver, published):
     """Its program runs without XNNPACK, so the stick must compute without it too."""
-    old = [each for each in published if _is_old_deeplab(each[0])]
+    old = [each for each in published if needs_other_kernels(each[0])]
     kernels = "BUILTIN_WITHOUT_DEFAULT_DELEGATES"
     with plugged([made for made, _ in old], fast=True, kernels=kernels) as sticks:
         lines, status, errors = run(sticks, new_driver, old, calls=1)
     assert status == 0, errors
     assert equal_calls(lines) == [True]
-
-
-def _is_old_deeplab(path):
-    return path.parent.name == "v10" and path.name.startswith("deeplab")

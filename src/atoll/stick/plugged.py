@@ -13,11 +13,14 @@ from atoll.host.virtual import COUNT_VARIABLE, SOCKET_VARIABLE
 from atoll.native import shared_library
 from atoll.stick.brain import Brain
 from atoll.stick.faults import PlannedFault, parse_fault
+from atoll.stick.pace import Pace
 from atoll.stick.stick import Stick
 from atoll.stick.wire import Speed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from atoll.stick.known import KnownPart
 
 Pacing = Literal["computed", "predicted"]
 
@@ -98,7 +101,13 @@ def plugged(
                 fix="Plug more in with --count",
             )
     library, preload = libraries(fast=fast)
-    sticks = _sticks(paths, twins, count, speed, firmware, usb2, kernels, say)
+    parts = _known(paths, twins, kernels)
+    pace = Pace() if speed == "predicted" else None
+    link = Speed.HIGH if usb2 else Speed.SUPER
+    sticks = [
+        Stick(k, parts, application=not firmware, speed=link, pace=pace, say=say)
+        for k in range(count)
+    ]
     for each in faults:
         sticks[each.stick].fault(each)
     with Brain(sticks, say) as brain:
@@ -111,18 +120,11 @@ def plugged(
         yield Environment(sticks, changes, library)
 
 
-def _sticks(
-    paths: Sequence[str | Path],
-    twins: Sequence[str | Path | None],
-    count: int,
-    speed: Pacing,
-    firmware: bool,
-    usb2: bool,
-    kernels: str | None,
-    say: Callable[[str], None],
-) -> list[Stick]:
+def _known(
+    paths: Sequence[str | Path], twins: Sequence[str | Path | None], kernels: str | None
+) -> list[KnownPart]:
+    """The compiled parts of all models."""
     from atoll.stick.known import know
-    from atoll.stick.pace import Pace
 
     if len(twins) > len(paths):
         raise UsageError(
@@ -132,14 +134,8 @@ def _sticks(
             fix="Leave it out where the twin lies beside the compiled file",
         )
     matched = [*twins, *[None] * (len(paths) - len(twins))]
-    parts = [part for path, twin in zip(paths, matched, strict=True)
-             for part in know(path, twin, kernels)]  # fmt: skip
-    pace = Pace() if speed == "predicted" else None
-    link = Speed.HIGH if usb2 else Speed.SUPER
-    return [
-        Stick(i, parts, application=not firmware, speed=link, pace=pace, say=say)
-        for i in range(count)
-    ]
+    pairs = zip(paths, matched, strict=True)
+    return [part for path, twin in pairs for part in know(path, twin, kernels)]
 
 
 def libraries(*, fast: bool) -> tuple[Path, list[Path]]:

@@ -1,0 +1,65 @@
+"""The real libedgetpu on virtual sticks, where ATOLL_LIBEDGETPU names one."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from published_pairs import needs_other_kernels, published_pairs
+
+from atoll.stick import plugged
+
+CODE = """
+import json, sys
+import numpy as np
+from atoll import Interpreter
+library, *paths = sys.argv[1:]
+rng = np.random.default_rng(0)
+for compiled, twin in zip(paths[::2], paths[1::2], strict=True):
+    with (
+        Interpreter(compiled, "usb:0", library=library) as chip,
+        Interpreter(twin, "cpu") as cpu,
+    ):
+        for _ in range(2):
+            arrays = [
+                rng.integers(0, 256, info.shape).astype(np.uint8).view(info.dtype)
+                if info.dtype.itemsize == 1 else rng.random(info.shape).astype(info.dtype)
+                for info in cpu.inputs
+            ]
+            pairs = zip(chip.invoke(*arrays), cpu.invoke(*arrays), strict=True)
+            equal = all(np.array_equal(one, two) for one, two in pairs)
+            print(json.dumps({"model": compiled, "equal": equal}), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def real_driver():
+    """The library to try."""
+    name = os.environ.get("ATOLL_LIBEDGETPU")
+    if not name:
+        pytest.skip("ATOLL_LIBEDGETPU names no libedgetpu")
+    return Path(name)
+
+
+@pytest.mark.parametrize("how", [{}, {"firmware": True, "usb2": True}], ids=["usb3", "firmware"])
+def test_published_models_run_as_their_twins(real_driver, shared, how):
+    """That a stand-in driver and a stand-in stick agree proves less than this."""
+    pairs = [pair for pair in published_pairs(shared) if not needs_other_kernels(pair[0])]
+    words = [str(path) for pair in pairs for path in pair]
+    with plugged([made for made, _ in pairs], fast=True, **how) as sticks:
+        done = subprocess.run(
+            [sys.executable, "-c", CODE, real_driver, *words],
+            env=sticks,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+    report = sticks.sticks[0].report
+    assert done.returncode == 0, done.stderr
+    assert report.violations == []
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["model"] for line in lines if not line["equal"]] == []
+    assert len(lines) == 2 * len(pairs) == report.runs
+    assert report.firmware == int(how.get("firmware", False))
