@@ -15,6 +15,7 @@ from atoll.runtime.custom_ops import custom_op_delegates
 from atoll.runtime.delegates import delegate_for
 from atoll.runtime.device_names import parse_device
 from atoll.runtime.model_file import ModelFile, Options
+from atoll.runtime.session import Holding
 from atoll.runtime.simulator import in_process, simulator
 from atoll.tflite.reader import parse_model
 
@@ -163,8 +164,8 @@ def _compiled(file: ModelFile, opened: Opened, device: SeenDevice) -> Delegate:
     for twin in candidates[:-1]:
         try:
             options = Options(threads=opened.threads, twin=twin)
-            return delegate_for(file, name, options, opened.kernels, [])
+            return delegate_for(file, name, options, opened.kernels, Holding())
         except ModelError:
             continue
     options = Options(threads=opened.threads, twin=candidates[-1])
-    return delegate_for(file, name, options, opened.kernels, [])
+    return delegate_for(file, name, options, opened.kernels, Holding())

@@ -86,6 +86,9 @@ class PythonDelegate:
         failure.__cause__ = error
         return failure
 
+    def refusal(self, _source: object, _said: str) -> None:
+        """What LiteRT says is never of this one's making: it keeps its own errors."""
+
     def _get_native_delegate_pointer(self) -> int:
         """LiteRT's Interpreter asks its delegates for this."""
         return c.addressof(self._native)

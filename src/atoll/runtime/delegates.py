@@ -11,6 +11,7 @@ from atoll.runtime.device_names import DeviceName, parse_device
 from atoll.runtime.litert import KERNELS
 from atoll.runtime.model_file import ModelFile, Options
 from atoll.runtime.parts import compiled_parts
+from atoll.runtime.session import Holding
 from atoll.runtime.simulator import Software, in_process, twin_kernel
 from atoll.runtime.twin import open_twin
 from atoll.tflite.reader import parse_model
@@ -22,11 +23,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from atoll.runtime.delegate import Kernel
+    from atoll.runtime.driver.child import ChildDevice
     from atoll.runtime.litert import Delegate
     from atoll.tflite.graph import Subgraph
-
-
-Notes = list[list[str]]
 
 
 def compiled_delegate(
@@ -60,11 +59,11 @@ def compiled_delegate(
     """
     file = ModelFile(content, parse_model(content, source), source)
     options = Options(threads=threads, twin=twin, fallback=fallback)
-    return delegate_for(file, parse_device(device), options, KERNELS[0], [])
+    return delegate_for(file, parse_device(device), options, KERNELS[0], Holding())
 
 
 def delegate_for(
-    file: ModelFile, device: DeviceName, options: Options, kernels: str, notes: Notes
+    file: ModelFile, device: DeviceName, options: Options, kernels: str, holding: Holding
 ) -> Delegate:
     """The same for a file that was read, in a process that has chosen its kernels.
 
@@ -73,7 +72,7 @@ def delegate_for(
         device: The device.
         options: How it is to be run.
         kernels: A name in `atoll.runtime.litert.KERNELS`, for what runs in software.
-        notes: Lists of what a user should know are added here; they grow as things happen.
+        holding: What the delegate notes and holds is added here.
 
     Returns:
         The delegate.
@@ -83,24 +82,29 @@ def delegate_for(
     """
     if device.kind == "sim":
         twin = open_twin(file.model, file.source, options.twin)
-        software = software_for(device, options, kernels, notes)
+        software = software_for(device, options, kernels, holding)
         return PythonDelegate(EDGETPU_OP, lambda index, _: twin_kernel(twin.parts[index], software))
+    from atoll.runtime.driver.check import check_for_driver
     from atoll.runtime.driver.child import ChildDevice, DriverOptions
     from atoll.runtime.driver.direct import direct_delegate
 
     driver = DriverOptions(library=options.library, timeout_s=options.timeout_s)
-    if options.direct:
-        return direct_delegate(str(device), driver)
     parts = compiled_parts(file.model, file.source)
-    child = ChildDevice.shared(str(device), driver)
-    notes.append(child.notes)
+    if options.direct:
+        for part in parts:
+            check_for_driver(part, file.source, usb=device.kind != "pci")
+        direct = direct_delegate(str(device), driver)
+        holding.noted.append(direct.notes)
+        holding.closers.append(direct.close)
+        return direct
+    child = _held(ChildDevice.shared(str(device), driver), holding)
     if options.fallback is None:
         return PythonDelegate(EDGETPU_OP, lambda index, _: child.load(parts[index]))
     # Opened now: that there is no twin must not come out when the device is lost.
     twin = open_twin(file.model, file.source, options.twin)
     software = in_process(options.threads, kernels)
     losses: list[str] = []
-    notes.append(losses)
+    holding.noted.append(losses)
 
     def kernel(index: int, _payload: bytes) -> Kernel:
         return _FallbackKernel(
@@ -112,21 +116,21 @@ def delegate_for(
     return PythonDelegate(EDGETPU_OP, kernel)
 
 
-def software_for(device: DeviceName, options: Options, kernels: str, notes: Notes) -> Software:
+def software_for(device: DeviceName, options: Options, kernels: str, holding: Holding) -> Software:
     """What the simulator computes with: this process, or one of its own.
 
     Args:
         device: "sim" or "sim:N".
         options: How a model is to be run.
         kernels: A name in `atoll.runtime.litert.KERNELS`.
-        notes: As above.
+        holding: As above.
     """
     if not options.isolated:
         return in_process(options.threads, kernels)
     from atoll.runtime.driver.child import ChildDevice, DriverOptions
 
-    child = ChildDevice.shared(str(device), DriverOptions(timeout_s=options.timeout_s))
-    notes.append(child.notes)
+    driver = DriverOptions(timeout_s=options.timeout_s, threads=options.threads)
+    child = _held(ChildDevice.shared(str(device), driver), holding)
 
     def make(content: bytes, graph: Subgraph, source: str) -> Kernel:
         inputs = [graph.tensors[t] for t in graph.inputs]
@@ -134,6 +138,12 @@ def software_for(device: DeviceName, options: Options, kernels: str, notes: Note
         return child.load_model(content, inputs, outputs, source, [kernels])
 
     return make
+
+
+def _held(child: ChildDevice, holding: Holding) -> ChildDevice:
+    holding.noted.append(child.notes)
+    holding.closers.append(child.close)
+    return child
 
 
 class _FallbackKernel:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from atoll.edgetpu.simfile import EDGETPU_OP, SIM_OP, compile_for_sim
 from atoll.errors import DeviceError
 from atoll.runtime.custom_ops import custom_op_delegates
-from atoll.runtime.delegates import Notes, delegate_for, software_for
+from atoll.runtime.delegates import delegate_for, software_for
 from atoll.runtime.device_names import DeviceName, parse_device
 from atoll.runtime.litert import Delegate, check_litert, open_litert
+from atoll.runtime.session import Holding
 from atoll.runtime.simulator import simulator
 from atoll.tflite.writer import write_model
 
@@ -76,7 +77,7 @@ def _auto(file: ModelFile) -> DeviceName:
 
 def _open_cpu(file: ModelFile, device: DeviceName, options: Options) -> LitertSession:
     _refuse_compiled(file, device)
-    return _litert(file, file.content, options, lambda _kernels, _notes: [])
+    return _litert(file, file.content, options, lambda _kernels, _holding: [])
 
 
 def _open_sim(file: ModelFile, device: DeviceName, options: Options) -> LitertSession:
@@ -85,7 +86,7 @@ def _open_sim(file: ModelFile, device: DeviceName, options: Options) -> LitertSe
             file,
             file.content,
             options,
-            lambda kernels, notes: [delegate_for(file, device, options, kernels, notes)],
+            lambda kernels, holding: [delegate_for(file, device, options, kernels, holding)],
         )
     content = file.content
     if not file.has(SIM_OP):
@@ -96,7 +97,7 @@ def _open_sim(file: ModelFile, device: DeviceName, options: Options) -> LitertSe
         file,
         content,
         options,
-        lambda kernels, notes: [simulator(software_for(device, options, kernels, notes))],
+        lambda kernels, holding: [simulator(software_for(device, options, kernels, holding))],
     )
 
 
@@ -112,7 +113,7 @@ def _open_edgetpu(file: ModelFile, device: DeviceName, options: Options) -> Lite
         file,
         file.content,
         options,
-        lambda kernels, notes: [delegate_for(file, device, options, kernels, notes)],
+        lambda kernels, holding: [delegate_for(file, device, options, kernels, holding)],
     )
 
 
@@ -127,20 +128,20 @@ def _litert(
     file: ModelFile,
     content: bytes,
     options: Options,
-    delegates: Callable[[str, Notes], list[Delegate]],
+    delegates: Callable[[str, Holding], list[Delegate]],
 ) -> LitertSession:
     """A model in LiteRT, with what it does not have itself."""
-    notes: Notes = []
+    holding = Holding()
     session = open_litert(
         content,
         file.source,
         threads=options.threads,
         delegates=lambda kernels: [
-            *delegates(kernels, notes),
+            *delegates(kernels, holding),
             *custom_op_delegates(file.model),
         ],
     )
-    session.noted = notes
+    session.holding = holding
     return session
 
 

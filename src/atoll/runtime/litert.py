@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from atoll.errors import AtollError, ModelError
+from atoll.runtime.session import Holding
 from atoll.runtime.tensor_info import info_of
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ class Delegate(Protocol):
         """The error to raise for what last went wrong in it; None where nothing did."""
         ...
 
+    def refusal(self, source: object, said: str) -> AtollError | None:
+        """The error to raise where LiteRT failed and said this; None where it was not this one."""
+        ...
+
     def _get_native_delegate_pointer(self) -> int:
         """LiteRT's Interpreter asks its delegates for this."""
         ...
@@ -45,13 +50,13 @@ class LitertSession:
         litert: The same.
         inputs: What it takes, in order.
         outputs: What it gives, in order.
-        noted: Lists of what a user should know of how it runs; they may grow.
+        holding: What it holds beside the model.
     """
 
     def __init__(self, litert: Any, source: object, delegates: Sequence[Delegate] = ()) -> None:
         self.litert = litert
         self.delegates = list(delegates)
-        self.noted: list[list[str]] = []
+        self.holding = Holding()
         takes, gives = litert.get_input_details(), litert.get_output_details()
         self.inputs = [info_of(detail) for detail in takes]
         self.outputs = [info_of(detail) for detail in gives]
@@ -72,13 +77,14 @@ class LitertSession:
 
     @property
     def notes(self) -> list[str]:
-        """What a user should know of how it runs, each sentence once."""
-        return list(dict.fromkeys(note for notes in self.noted for note in notes))
+        """What a user should know of how it runs, a sentence each."""
+        return self.holding.notes
 
     def close(self) -> None:
         """Gives its memory back."""
         self.litert = None  # before its delegates, which it calls when it ends
         self.delegates = []
+        self.holding.close()
 
 
 def open_litert(
@@ -141,6 +147,9 @@ def failure_of(delegates: Sequence[Delegate], source: object, error: Exception) 
     """
     failures = (delegate.failure() for delegate in delegates)
     failure = next((each for each in failures if each is not None), None)
+    if failure is None:
+        refusals = (delegate.refusal(source, str(error)) for delegate in delegates)
+        failure = next((each for each in refusals if each is not None), None)
     if failure is None:
         failure = ModelError(
             source,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
 
@@ -46,3 +47,27 @@ class Session(Protocol):
     def close(self) -> None:
         """Gives the device and the memory back."""
         ...
+
+
+@dataclass
+class Holding:
+    """What a session holds beside its model.
+
+    Attributes:
+        noted: Lists of what a user should know of how it runs; they grow as things happen.
+        closers: What gives its devices back.
+    """
+
+    noted: list[list[str]] = field(default_factory=list)
+    closers: list[Callable[[], None]] = field(default_factory=list)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know, each sentence once."""
+        return list(dict.fromkeys(note for notes in self.noted for note in notes))
+
+    def close(self) -> None:
+        """Gives the devices back."""
+        for close in self.closers:
+            close()
+        self.closers.clear()

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def direct_delegate(device: str, options: DriverOptions | None = None) -> ShimmedDelegate:
     """The driver's delegate, adapted to LiteRT, in this process.
 
-    There is no watchdog, no check of what is run, and no guard against surplus answers; a stick
-    that is pulled out ends the process. `atoll.runtime.driver.child` has all that.
+    There is no watchdog and no guard against surplus answers, what is run is not checked, and a
+    stick that is pulled out ends the process. `atoll.runtime.driver.child` has all that.
 
     Args:
         device: "edgetpu", "usb:N" or "pci:N".

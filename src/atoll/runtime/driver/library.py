@@ -123,7 +123,7 @@ class DriverLibrary:
         """Why the last delegate was not made, in the driver's words; most often empty."""
         return " ".join(" ".join(self._reasons).split())
 
-    def refusal(self, source: str, said: str) -> AtollError:
+    def refusal(self, source: object, said: str) -> AtollError:
         """The error to raise where LiteRT fails to make a model ready with this driver.
 
         Args:

@@ -124,7 +124,7 @@ class ShimmedDelegate:
         failure.__cause__ = error
         return failure
 
-    def refusal(self, source: str, said: str) -> AtollError:
+    def refusal(self, source: object, said: str) -> AtollError:
         """The error to raise where LiteRT fails to make a model ready with this delegate.
 
         Args:
