@@ -207,14 +207,14 @@ class Stick:
                 self._pull(answer.back_s)
             self._dead = self._dead or answer.dead
             if self._session != session or not self._plugged:
-                channel.send(FromBrain.DONE, struct.pack("=I", Status.NO_DEVICE))
-                return
-        for address, value in answer.registers:
-            channel.send(FromBrain.REGISTER, struct.pack("=IQ", address, value))
-        for target, content in answer.data:
-            self.report.received += len(content) if target == OUTPUT_ENDPOINT else 0
-            channel.send(FromBrain.IN, bytes([target]), content)
-        channel.send(FromBrain.DONE, struct.pack("=I", answer.status))
+                answer = Answer(status=Status.NO_DEVICE)
+            # Still locked: nothing of this may reach the program after it heard of another session.
+            for address, value in answer.registers:
+                channel.send(FromBrain.REGISTER, struct.pack("=IQ", address, value))
+            for target, content in answer.data:
+                self.report.received += len(content) if target == OUTPUT_ENDPOINT else 0
+                channel.send(FromBrain.IN, bytes([target]), content)
+            channel.send(FromBrain.DONE, struct.pack("=I", answer.status))
 
     def _answer(self, endpoint: int, data: memoryview, session: int) -> Answer:
         """What it answers to a transfer, faults included."""

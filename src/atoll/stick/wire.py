@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import threading
 from enum import IntEnum
@@ -170,5 +169,5 @@ def malformed(received: str) -> DeviceError:
         "virtual stick",
         "whoever connects to it must be Atoll's own stand-in for libusb, of the same version",
         received=received,
-        fix=f"End the program that uses ATOLL_STICK_SOCKET (this is process {os.getpid()})",
+        fix="Start programs with the environment that atoll stick gives, and no other",
     )

@@ -118,6 +118,7 @@ static void take_state(struct stick *stick, const uint32_t *state)
     if (other && stick->plugged)
         gone(stick);
     if (other) {
+        forget_packets(stick);
         reset_registers(stick);
         reset_boot_loader(stick);
     }

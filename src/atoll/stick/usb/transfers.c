@@ -117,6 +117,8 @@ void arrived(struct stick *stick, unsigned endpoint, const void *data, size_t le
 {
     const unsigned char *at = data;
     size_t most = endpoint == 1 ? outfeed_chunk(stick) : max_packet(stick->speed);
+    if (!stick->plugged)
+        return;
     do {
         size_t part = length < most ? length : most;
         struct packet *packet = malloc(sizeof *packet + part);
