@@ -74,6 +74,17 @@ def test_what_goes_in_decides_what_comes_out(source, counting, monkeypatch):
     assert counting() == 3
 
 
+def test_headers_may_lie_in_other_folders(source, tmp_path):
+    """Two libraries of one interface share its header; a change of it must reach both."""
+    other = tmp_path / "include"
+    other.mkdir()
+    (source.parent / "answer.h").rename(other / "answer.h")
+    first = shared_library(source, "libanswer.so", include=(other,))
+    (other / "answer.h").write_text("#define ANSWER 44\n")
+    second = shared_library(source, "libanswer.so", include=(other,))
+    assert (answer(first), answer(second)) == (42, 44)
+
+
 def test_the_name_of_the_library_is_in_it(source):
     """A driver that needs libusb-1.0.so.0 takes a loaded library of that SONAME."""
     library = shared_library([source], "libusb-1.0.so.0")
