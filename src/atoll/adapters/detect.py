@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 DETECTORS: tuple[Adapter[Boxes], ...] = (*SSD, *YOLO_HEADS, *YOLO)
 
+# What stands in the first line of TensorFlow's labels files.
+_NO_OBJECT = (["???"], ["background"])
+
 
 class Detector(Vision[Boxes, list[Object]]):
     """A detector, ready to look at photos.
@@ -36,6 +39,11 @@ class Detector(Vision[Boxes, list[Object]]):
     def adapters(cls) -> Sequence[Adapter[Boxes]]:
         """The forms of output that are known."""
         return DETECTORS
+
+    @classmethod
+    def _labels_for(cls, known: list[str]) -> list[str]:
+        """Detectors do not count the background, which some labels files name first."""
+        return known[1:] if known[:1] in _NO_OBJECT else known
 
     def _told(self, found: Boxes, placement: Placement, wanted: Wanted) -> list[Object]:
         return objects(found, placement, self.labels)

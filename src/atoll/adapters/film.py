@@ -108,6 +108,8 @@ class Film:
         self._stream.width, self._stream.height = max(2, width // 2 * 2), max(2, height // 2 * 2)
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.time_base = Fraction(1, _TICKS)
+        # A place that cannot be written to is met now, not when the encoder gives its first bytes.
+        self._container.start_encoding()
 
     def _failures(self) -> tuple[type[Exception], ...]:
         return (self._av.error.FFmpegError, ValueError)

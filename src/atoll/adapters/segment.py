@@ -9,6 +9,7 @@ import numpy as np
 
 from atoll.adapters.found import probabilities
 from atoll.adapters.results import Mask
+from atoll.adapters.skeleton import KEYPOINTS
 from atoll.adapters.table import Adapter, Raw, Wanted
 from atoll.adapters.vision import Vision
 from atoll.runtime.posenet_decoder import NAME
@@ -47,6 +48,9 @@ BODY_PARTS = (
     "left foot",
     "right foot",
 )
+
+# The depth of the maps of body parts by which a BodyPix is known.
+_HEATMAPS = {len(KEYPOINTS)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,13 +92,17 @@ def _scored(facts: Facts) -> Decode[Areas] | None:
 
 
 def _one_class(facts: Facts) -> Decode[Areas] | None:
-    """[1, h, w, 1]: one score a cell."""
-    shape = facts.shapes[0] if len(facts.outputs) == 1 else ()
-    if facts.maps().get(1) != [0] or facts.outputs[0].whole:
+    """[1, h, w, 1]: one score a cell. A BodyPix has it beside the maps or poses of people."""
+    places = facts.maps().get(1, [])
+    beside = len(_HEATMAPS & facts.maps().keys()) > 0 or facts.operator(NAME) is not None
+    if len(places) != 1 or not (len(facts.outputs) == 1 or beside):
         return None
-    known = facts.are_probabilities(0)
+    (place,) = places
+    if facts.outputs[place].whole:
+        return None
+    known = facts.are_probabilities(place)
     return lambda raw, wanted: Areas(
-        (probabilities(raw[0].reshape(shape[1:3]), known) >= wanted.threshold).astype(np.int32)
+        (probabilities(raw[place][0, :, :, 0], known) >= wanted.threshold).astype(np.int32)
     )
 
 
@@ -137,9 +145,9 @@ def _persons(facts: Facts) -> Decode[Areas] | None:
 SEGMENTERS: tuple[Adapter[Areas], ...] = (
     Adapter("classes", "[1,h,w] of class numbers", _numbered),
     Adapter("scores", "[1,h,w,C]", _scored),
-    Adapter("one-class", "[1,h,w,1]", _one_class),
     Adapter("bodypix-parts", "persons [1,h,w,1], parts [1,h,w,24]", _body_parts),
     Adapter("bodypix-persons", "poses and masks [1,N,h,w]", _persons),
+    Adapter("one-class", "[1,h,w,1]", _one_class),
 )
 
 

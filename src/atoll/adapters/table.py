@@ -55,6 +55,7 @@ class Adapter(Generic[Found]):
             `atoll.adapters.placement.RESIZES`.
         assumed: What a float input takes where the file does not say: the (mean, std) by which
             pixels become (pixel - mean) / std.
+        by_name: Whether it looks the same as another from outside, so that it must be named.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Adapter(Generic[Found]):
     recognise: Callable[[Facts], Decode[Found] | None]
     resize: str = "stretch"
     assumed: tuple[float, float] = (127.5, 127.5)
+    by_name: bool = False
 
 
 def choose(
@@ -106,7 +108,7 @@ def choose(
 def _expectation(task: str, rows: Sequence[Adapter[Found]], kind: str | None) -> str:
     if kind is not None:
         return f"{kind} expects {rows[0].what}"
-    known = "; ".join(f"{row.name}: {row.what}" for row in rows)
+    known = "; ".join(f"{row.name}: {row.what}" for row in rows if not row.by_name)
     return f"to {task}, its outputs must be of a form that is known ({known})"
 
 

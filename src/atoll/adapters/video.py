@@ -6,6 +6,7 @@ import re
 import threading
 from collections import deque
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,13 +35,15 @@ _DEVICE = re.compile(r"/dev/video\d+")
 _WAITING = 4
 # Seconds without anything from a live source after which it is given up.
 _TIMEOUT_S = 15.0
+# Seconds that closing waits for a live source to give up.
+_PATIENCE_S = 1.0
 # Frames a second, where a source does not say.
 _USUAL_RATE = 25.0
 
 
 def is_video(source: str) -> bool:
     """Whether a name is that of a video file, a camera or a stream, and not of a photo."""
-    suffix = "." + source.rpartition(".")[2].lower()
+    suffix = PurePath(source).suffix.lower()
     return bool(_URL.match(source) or _DEVICE.fullmatch(source)) or suffix in VIDEO_SUFFIXES
 
 
@@ -112,6 +115,9 @@ class Video:
             self._container.close()
             raise _unreadable(source, "no picture in it")
         self._stream = self._container.streams.video[0]
+        if self._stream.codec_context is None:
+            self._container.close()
+            raise _unreadable(source, "pictures of a kind that is not known")
         size = self._stream.codec_context.width * self._stream.codec_context.height
         if size > MAX_PIXELS:
             self._container.close()
@@ -129,12 +135,13 @@ class Video:
         return self._newest() if self.live else self._decoded()
 
     def close(self) -> None:
-        """Lets go of it; where a live source is silent, when it is given up."""
+        """Lets go of it."""
         self._stopped.set()
-        if self._thread is not None:
-            # It must not decode from what is closed.
-            self._thread.join()
-        self._container.close()
+        if self._thread is None:
+            self._container.close()
+        else:
+            # It closes what it decodes from, which for a silent source may be a while from now.
+            self._thread.join(_PATIENCE_S)
 
     def __enter__(self) -> Self:
         return self
@@ -201,6 +208,7 @@ class Video:
                         break
             except BaseException as error:
                 failure = error
+            self._container.close()
             with changed:
                 ended.append(failure)
                 changed.notify()
@@ -251,4 +259,6 @@ def _reason(error: Exception) -> str:
 
 def _unreadable(source: str, received: str) -> DatasetError:
     fix = "Check that it is there and sends" if is_live(source) else "Name a video file or camera"
-    return DatasetError(source, "it must be a video that can be read", received=received, fix=fix)
+    return DatasetError(
+        shown_name(source), "it must be a video that can be read", received=received, fix=fix
+    )

@@ -104,7 +104,8 @@ class Vision(ABC, Generic[Found, Seen]):
         )
         self.device = self._interpreter.device
         spec = input_spec(self._interpreter.model, self._interpreter.name)
-        self.labels = list(given) or read_label_file(self._interpreter.model) or []
+        known = list(given) or read_label_file(self._interpreter.model) or []
+        self.labels = self._labels_for(known)
         self.facts = facts_of(self._interpreter, self.labels, anchors)
         adapter, self._decode = choose(self.adapters(), self.facts, self.task, kind)
         self.kind = adapter.name
@@ -119,6 +120,11 @@ class Vision(ABC, Generic[Found, Seen]):
     @abstractmethod
     def adapters(cls) -> Sequence[Adapter[Found]]:
         """The task's table."""
+
+    @classmethod
+    def _labels_for(cls, known: list[str]) -> list[str]:
+        """The label of class i at place i, of the lines of a labels file."""
+        return known
 
     @abstractmethod
     def _told(self, found: Found, placement: Placement, wanted: Wanted) -> Seen:
@@ -152,6 +158,14 @@ class Vision(ABC, Generic[Found, Seen]):
     def _found(self, pixels: np.ndarray, wanted: Wanted) -> Found:
         info = self._interpreter.inputs[0]
         raw = self._interpreter.invoke(model_input(info, self.preprocessing, pixels)[None])
+        shapes = [values.shape for values in raw]
+        if shapes != self.facts.shapes:
+            raise ModelError(
+                self.facts.source,
+                f"its outputs must have the shapes that it declares, {self.facts.shapes}",
+                received=shapes,
+                fix="Convert it again with fixed shapes",
+            )
         pairs = zip(self._interpreter.outputs, raw, strict=True)
         return self._decode([real_numbers(output, values) for output, values in pairs], wanted)
 

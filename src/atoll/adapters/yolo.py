@@ -176,8 +176,8 @@ def _centered(boxes: np.ndarray, far: bool, facts: Facts) -> np.ndarray:
     return corners / np.array([facts.width, facts.height] * 2) if far else corners
 
 
-def _row(name: str, what: str, recognise: Recognise, std: float = 255.0) -> Adapter[Boxes]:
-    return Adapter(name, what, recognise, resize="letterbox", assumed=(0.0, std))
+def _row(name: str, what: str, recognise: Recognise) -> Adapter[Boxes]:
+    return Adapter(name, what, recognise, resize="letterbox", assumed=(0.0, 255.0))
 
 
 YOLO: tuple[Adapter[Boxes], ...] = (
@@ -185,5 +185,6 @@ YOLO: tuple[Adapter[Boxes], ...] = (
     _row("yolov8", "[1,4+C,N] or [1,N,4+C], one box a cell", _without_objectness),
     _row("yolo-split", "boxes [1,N,4], scores [1,N,C]", _split),
     _row("yolo-final", f"[1,N,6], N up to {_MOST_FINAL}", _final),
-    _row("yolox", "[1,N,5+C], one box a cell", _gridded, std=1.0),
+    # Its float models take pixels as they are.
+    Adapter("yolox", "[1,N,5+C], one box a cell", _gridded, "letterbox", (0.0, 1.0), by_name=True),
 )

@@ -297,15 +297,18 @@ def expected_distances(spread: np.ndarray) -> np.ndarray:
 
 
 def _row(
-    name: str, what: str, recognise: Callable[[Facts], Decode[Boxes] | None]
+    name: str,
+    what: str,
+    recognise: Callable[[Facts], Decode[Boxes] | None],
+    by_name: bool = False,
 ) -> Adapter[Boxes]:
-    return Adapter(name, what, recognise, resize="letterbox", assumed=(0.0, 255.0))
+    return Adapter(name, what, recognise, "letterbox", assumed=(0.0, 255.0), by_name=by_name)
 
 
 YOLO_HEADS: tuple[Adapter[Boxes], ...] = (
     _row("yolov5-heads", "maps [1,h,w,3*(5+C)]", _v5_heads),
     _row("yolov8-heads", "maps [1,h,w,64+C], or [1,h,w,64] and [1,h,w,C]", _v8_heads),
     _row("yolov8-flat", "[1,N,64] and [1,N,C]", _v8_flat),
-    _row("yolov7-heads", "as yolov5-heads", _v7_heads),
-    _row("yolov3-heads", "as yolov5-heads", _v3_heads),
+    _row("yolov7-heads", "maps [1,h,w,3*(5+C)]", _v7_heads, by_name=True),
+    _row("yolov3-heads", "maps [1,h,w,3*(5+C)]", _v3_heads, by_name=True),
 )

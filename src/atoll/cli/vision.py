@@ -90,11 +90,15 @@ def look(vision: Vision[Any, Any], model: Path, request: Request, report: Report
         LinesOutput() if request.as_lines else JsonOutput(head) if request.as_json else TextOutput()
     )
     names = Names()
-    for source in inputs:
-        if is_video(source):
-            look_at_video(vision, source, request, report, output, names)
-        else:
-            _look_at_photo(vision, Path(source), request, report, output, names)
+    try:
+        for source in inputs:
+            if is_video(source):
+                look_at_video(vision, source, request, report, output, names)
+            else:
+                _look_at_photo(vision, Path(source), request, report, output, names)
+    except BaseException:
+        output.end(complete=False)
+        raise
     output.end()
     for note in vision.notes:
         sys.stderr.write(f"{note}\n")

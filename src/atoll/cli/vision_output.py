@@ -29,8 +29,8 @@ class Output(Protocol):
     def video_end(self, tail: Document) -> None:
         """It has ended; what was written of it."""
 
-    def end(self) -> None:
-        """Nothing more comes."""
+    def end(self, complete: bool = True) -> None:
+        """Nothing more comes: all has been told, or something went wrong."""
 
 
 class TextOutput:
@@ -56,7 +56,7 @@ class TextOutput:
         if "drawn" in tail:
             self._write(f"  {tail['drawn']}")
 
-    def end(self) -> None:
+    def end(self, complete: bool = True) -> None:
         """Nothing is left to print."""
 
     def _write(self, text: str) -> None:
@@ -86,7 +86,7 @@ class LinesOutput:
         """One line, which has no frame."""
         self._write({"video": self._video, **tail})
 
-    def end(self) -> None:
+    def end(self, complete: bool = True) -> None:
         """Nothing is left to print."""
 
     def _write(self, document: Document) -> None:
@@ -140,11 +140,11 @@ class JsonOutput:
         end = json.dumps(tail)[1:]
         sys.stdout.write("\n]" + (", " if tail else "") + end)
 
-    def end(self) -> None:
-        """The end of the document."""
+    def end(self, complete: bool = True) -> None:
+        """The end of the document; where it was not begun and is not complete, there is none."""
         if self._streams:
             sys.stdout.write("\n]}\n")
-        else:
+        elif complete:
             print_json({**self._head, "results": self._waiting})
 
     def _item(self, text: str) -> None:

@@ -100,7 +100,6 @@ def look_at_video(
             with contextlib.suppress(Exception):
                 tail = _ended(film, recorder)
             output.video_end(tail)
-            output.end()
             raise
         tail = _ended(film, recorder)
         output.video_end(tail)
