@@ -122,5 +122,5 @@ def test_that_it_is_software_is_said_once(capsys, monkeypatch):
     for _ in range(3):
         tell_once()
     assert capsys.readouterr().err == (
-        "atoll: this runs on the simulator, the Edge TPU in software.\n"
+        "atoll: the simulator stands for the Edge TPU, in software.\n"
     )

@@ -148,7 +148,7 @@ def test_the_old_libraries_are_there(program, compiled, monkeypatch):
     process = atoll("compat", "--device", "sim", "--count=3", program(LIBRARIES), compiled)
     assert process.returncode == 0, process.stderr
     assert process.stdout == "3 2.0.0 2.14.0\n"
-    assert process.stderr.count("this runs on the simulator") == 1
+    assert process.stderr.count("the simulator stands for the Edge TPU") == 1
 
 
 CHILDREN = """
@@ -174,6 +174,7 @@ def test_what_a_program_starts_has_them_too(program, monkeypatch):
     process = atoll("compat", "--device", "sim", program(CHILDREN))
     assert process.returncode == 0, process.stderr
     told = process.stdout.split()
+    assert process.stderr.count("the simulator stands for the Edge TPU") == 1
     assert told.count("[14,") == told.count("24]") == len(told) // 3
     assert told[-1] == "False"
 

@@ -176,15 +176,16 @@ def test_outputs_of_floats_have_their_shape():
 
 def test_a_pipeline_that_is_forgotten_ends_and_says_what_was_left(models, capsys):
     """Its threads must not outlive it, nor the program hang."""
-    before = threading.active_count()
+    before = set(threading.enumerate())
     runner = PipelinedModelRunner(opened(*models))
+    segments = set(threading.enumerate()) - before
+    assert len(segments) == 2
     for picture in images(3):
         runner.push({"image": picture})
     del runner
     gc.collect()
     words = "WARNING: 3 unconsumed results in the pipeline during destruction!"
     assert words in capsys.readouterr().out
-    for thread in threading.enumerate():
-        if thread.name.startswith("segment"):
-            thread.join(PATIENCE_S)
-    assert threading.active_count() == before
+    for thread in segments:
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()

@@ -92,7 +92,10 @@ def compat(
         settings[hardware.COUNT_VARIABLE] = str(count)
     if twin:
         settings[origins.TWIN_VARIABLE] = os.pathsep.join(str(path.absolute()) for path in twin)
-    hardware.seen_devices({**os.environ, **settings})
+    environ = {**os.environ, **settings}
+    if any(device.simulated for device in hardware.seen_devices(environ)):
+        # Here, so that of many processes of the program not each one says so.
+        hardware.tell_once(environ)
     run(command, settings)
 
 

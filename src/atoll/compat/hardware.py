@@ -116,8 +116,8 @@ def tell_once(environ: Mapping[str, str] = os.environ) -> None:
     if environ.get(TOLD_VARIABLE):
         return
     os.environ[TOLD_VARIABLE] = "1"
-    why = "" if _named_sim(environ) else "no Edge TPU is plugged in, so "
-    sys.stderr.write(f"atoll: {why}this runs on the simulator, the Edge TPU in software.\n")
+    why = "" if _named_sim(environ) else "no Edge TPU is plugged in: "
+    sys.stderr.write(f"atoll: {why}the simulator stands for the Edge TPU, in software.\n")
     sys.stderr.flush()
 
 
