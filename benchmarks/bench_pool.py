@@ -1,6 +1,12 @@
-"""100,000 calls from 8 threads over two simulated devices, one of which is lost in the middle."""
+"""100,000 calls from 8 threads over two simulated devices, one of which is lost in the middle.
+
+First in this process, where the loss is an error that is raised at a planned call; then with each
+device in a process of its own, of which one is killed.
+"""
 
 import gc
+import os
+import signal
 import sys
 import threading
 import time
@@ -13,6 +19,8 @@ from facts import write
 
 from atoll.errors import DeviceLostError
 from atoll.pipeline import Pool
+from atoll.runtime.driver.child import ChildDevice
+from atoll.runtime.driver.options import DriverOptions
 from atoll.runtime.interpreter import Interpreter
 from atoll.tflite.build import GraphBuilder
 from atoll.tflite.writer import write_model
@@ -163,6 +171,14 @@ def traced_growth(pool, asked, expected):
     return grown
 
 
+def kill_in_the_middle(pool):
+    """Kills the first device's process when the pool has answered half of its calls."""
+    while sum(state.calls for state in pool.states()) < WARM + CALLS // 2:
+        time.sleep(0.01)
+    with ChildDevice.shared(DEVICES[0], DriverOptions(threads=1)) as holder:
+        os.kill(holder.pid, signal.SIGKILL)
+
+
 def main():
     content = model()
     rng = np.random.default_rng(0)
@@ -182,11 +198,20 @@ def main():
             measured("again, none lost", pool, asked, expected),
         ]
         growth = traced_growth(pool, asked, expected)
+    with Pool(content, DEVICES, isolated=True, threads=1) as pool:
+        run(pool, WARM, asked, expected)
+        killer = threading.Thread(target=kill_in_the_middle, args=(pool,))
+        killer.start()
+        rows += [
+            measured("in processes, one killed in the middle", pool, asked, expected),
+            measured("in processes, again, none killed", pool, asked, expected),
+        ]
+        killer.join()
     write("pool", [row | {"python_growth_bytes_in_20000_calls": growth} for row in rows])
     good = all(row["answered"] == CALLS for row in rows) and not any(
         row[key] for row in rows for key in ("wrong", "errors", "out_of_order")
     )
-    sys.exit(0 if good and [row["devices_lost"] for row in rows] == [1, 0] else 1)
+    sys.exit(0 if good and [row["devices_lost"] for row in rows] == [1, 0, 1, 0] else 1)
 
 
 if __name__ == "__main__":

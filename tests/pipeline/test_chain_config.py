@@ -114,6 +114,7 @@ FAULTS = {
     "another table": ("[watch]", "[wotch]", "chain.toml", "Write watch"),
     "a step outside": ("[steps.cut]", "[cut]", "chain.toml", "[steps.cut]"),
     "a value for a step": ("[watch]", "[steps]\nx = 1\n[watch]", "step 'x'", "a step is a table"),
+    "a preparation that is shown": ("margin", "show", "'cut', key 'show'", "has the keys"),
     "no TOML": ("0.3", "0.3.3", "chain.toml", "line 7"),
     "the photo's name": ("[steps.cut]", "[steps.image]", "step 'image'", "the photo itself"),
 }  # fmt: skip
@@ -156,9 +157,11 @@ def test_what_only_opening_shows_names_the_step_too(folder):
         (Classify(colours, device="usb:0"), ("'a'", "usb:0")),
         (Detect(cells, kind="nonsense"), ("'a'", "--kind", "nonsense")),
         (Detect(folder / "chain.toml"), ("'a'", "chain.toml", "TFLite")),
+        (Classify(colours, labels=["a", "b", "c"]), ("'f', key 'classes'", "'red'", "3 labels")),
+        (Classify(colours, labels=["rod", "b", "c"]), ("'f', key 'classes'", "Write rod")),
     ):
         with pytest.raises(AtollError) as caught:
-            Chain({"a": step})
+            Chain({"a": step, "f": Filter(input="a", classes=["class 3", "red"])})
         assert all(word in str(caught.value) for word in words)
         assert "\n" not in str(caught.value)
 

@@ -143,7 +143,6 @@ def test_the_same_photos_give_the_same_in_any_order_and_from_any_thread(files):
         stats = {step.name: step for step in opened.stats()}
         assert stats["things"].count == 200
         assert sum(state.calls for state in stats["things"].devices) == 200
-        assert all(state.calls for state in stats["things"].devices)
         assert stats["colour"].devices[0].device == "cpu"  # what auto has chosen
 
 

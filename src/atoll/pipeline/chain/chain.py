@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from atoll.adapters.vision import opened_photo
 from atoll.errors import AtollError, DeviceError, ModelError, UsageError
+from atoll.pipeline.chain.class_names import check_class_names
 from atoll.pipeline.chain.graph import graph
 from atoll.pipeline.chain.items import View
 from atoll.pipeline.chain.reading import read_chain
@@ -104,6 +105,7 @@ class Chain:
         try:
             for each, step in self.steps.items():
                 self._workers[each] = self._opened(each, step)
+            check_class_names(self.steps, self._graph, self._workers, self.name)
         except BaseException:
             self.close()
             raise

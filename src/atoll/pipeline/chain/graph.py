@@ -131,11 +131,12 @@ def _shown(steps: Mapping[str, Step], takes: Mapping[str, tuple[str, ...]]) -> t
         for given in inputs
         if IMAGES not in type_of(steps[name]).takes and type_of(steps[name]).gives != IMAGES
     }
+    said = {name: getattr(step, "show", None) for name, step in steps.items()}
     return tuple(
         name
         for name, step in steps.items()
         if type_of(step).gives != IMAGES
-        and (step.show if step.show is not None else name not in chosen)
+        and (name not in chosen if said[name] is None else said[name])
     )
 
 

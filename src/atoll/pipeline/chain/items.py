@@ -75,6 +75,8 @@ class Sighting:
     @property
     def label(self) -> str:
         """Its class's name; empty for what has none."""
+        if isinstance(self.result, Pose):
+            return "person"
         return self.result.label if isinstance(self.result, Class | Object) else ""
 
     @property

@@ -20,7 +20,7 @@ from atoll.runtime.interpreter import Interpreter
 from atoll.runtime.model_input import preprocessing_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import TypeAlias
 
     import numpy as np
@@ -55,6 +55,8 @@ class Looking:
 
     def __init__(self, name: str, step: Any) -> None:
         self._name = name
+        self._step = step
+        self._names: Sequence[str] = ()
         fallback = None if step.fallback is None else software_device(step.model, step.fallback)
         devices = list(step.device)
         self._pool = Pool(
@@ -62,7 +64,7 @@ class Looking:
             devices,
             fallback=None if fallback in devices else fallback,
             queue_size=4 * len(devices),
-            open_device=_opener(step),
+            open_device=self._open,
         )
 
     def __call__(self, views: Sequence[View]) -> list[Sighting]:
@@ -81,6 +83,10 @@ class Looking:
             for sighting in sightings(self._name, view, told)
         ]
 
+    def names(self) -> Sequence[str]:
+        """The names of what it can find, as far as they are known."""
+        return self._names
+
     def states(self) -> list[DeviceState]:
         """What became of each device so far."""
         return self._pool.states()
@@ -89,15 +95,15 @@ class Looking:
         """Gives its devices back."""
         self._pool.close(drop=True)
 
-
-def _opener(step: Any) -> Callable[[str], Runner]:
-    def interpreter(device: str) -> Interpreter:
-        return Interpreter(step.model, device, step.threads, twin=step.twin)
-
-    seer = _SEERS.get(type(step))
-    if seer is None:
-        return lambda device: _RawEye(interpreter(device), step.resize or "stretch")
-    return lambda device: _Eye(interpreter(device), seer, step)
+    def _open(self, device: str) -> Runner:
+        step = self._step
+        interpreter = Interpreter(step.model, device, step.threads, twin=step.twin)
+        seer = _SEERS.get(type(step))
+        if seer is None:
+            return _RawEye(interpreter, step.resize or "stretch")
+        eye = _Eye(interpreter, seer, step)
+        self._names = eye.names
+        return eye
 
 
 class _Eye:
@@ -112,6 +118,7 @@ class _Eye:
         except BaseException:
             interpreter.close()
             raise
+        self.names = self._vision.names()
         usual = self._vision.usual
         given = {field.name: getattr(step, field.name, None) for field in fields(usual)}
         self._wanted = replace(usual, **{k: v for k, v in given.items() if v is not None})

@@ -41,19 +41,28 @@ class Step:
 
     Attributes:
         input: The step, or steps, that it takes from; "image" is the photo itself.
-        show: Whether what it finds is a part of the result. By default, it is, unless another step
-            chooses from it.
     """
 
     input: str | Sequence[str] = key(WORDS, "the steps it takes from; image is the photo", (IMAGE,))
-    show: bool | None = key(FLAG, "whether it is a part of the result", None)
 
     def __post_init__(self) -> None:
         check_keys(self, f"{type(self).__name__.lower()} step")
 
 
 @dataclass(frozen=True)
-class _Model(Step):
+class _Finding(Step):
+    """A step that finds something, and does not only prepare images.
+
+    Attributes:
+        show: Whether what it finds is a part of the result. By default, it is, unless another step
+            chooses from it.
+    """
+
+    show: bool | None = key(FLAG, "whether it is a part of the result", None)
+
+
+@dataclass(frozen=True)
+class _Model(_Finding):
     """A model, and where it runs."""
 
     model: str | Path = key(MODEL, "the .tflite file", named=False)
@@ -77,16 +86,22 @@ class _Seeing(_Model):
         TEXT, "the adapter; the one that recognises the model, if left out", None
     )
     threshold: float | None = key(_SCORE, "what is less sure than this is left out", None)
+
+
+@dataclass(frozen=True)
+class _FindingMany(_Seeing):
+    """A model that may find several things on an image."""
+
     most: int | None = key(_MOST, "how many are told at most, of one image", None)
 
 
 @dataclass(frozen=True)
-class Classify(_Seeing):
+class Classify(_FindingMany):
     """Names what is on each image: gives classes."""
 
 
 @dataclass(frozen=True)
-class Detect(_Seeing):
+class Detect(_FindingMany):
     """Finds objects on each image: gives objects, with boxes on the photo."""
 
     overlap: float | None = key(_SHARE, "of boxes that overlap by more, one is kept", None)
@@ -98,7 +113,7 @@ class Segment(_Seeing):
 
 
 @dataclass(frozen=True)
-class Pose(_Seeing):
+class Pose(_FindingMany):
     """Finds people as points: gives poses."""
 
     overlap: float | None = key(_SHARE, "of people that overlap by more, one is kept", None)
@@ -119,7 +134,7 @@ class Crop(Step):
 
 
 @dataclass(frozen=True)
-class Filter(Step):
+class Filter(_Finding):
     """Chooses from what was found."""
 
     classes: Sequence[str] | str | None = key(WORDS, "only these", None)
@@ -148,7 +163,7 @@ class Tile(Step):
 
 
 @dataclass(frozen=True)
-class Merge(Step):
+class Merge(_Finding):
     """Of objects that overlap, found twice on tiles or by two models, keeps the surest."""
 
     overlap: float = key(_SHARE, "of boxes of one class that overlap by more, one is kept", 0.5)
