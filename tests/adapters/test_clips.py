@@ -66,7 +66,7 @@ def test_nothing_seen_is_nothing_written(tmp_path, frames):
     assert list(tmp_path.iterdir()) == []
 
 
-@settings(max_examples=12)
+@settings(max_examples=12, deadline=None)
 @given(
     seen=st.sets(st.integers(0, LENGTH - 1), max_size=5),
     before=st.floats(0, 3),
