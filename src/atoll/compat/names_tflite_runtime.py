@@ -29,9 +29,9 @@ ROWS: Rows = {
             "experimental_op_resolver_type=OpResolverType.AUTO, "
             "experimental_preserve_all_tensors=False, "
             "experimental_disable_delegate_clustering=False)",
-            "LiteRT's: kernels of today, whose 8-bit outputs may be a step away, and further "
-            "options. XNNPACK is used, and left where it gives a model up. A delegate for "
-            "Atoll's Edge TPU belongs to this class alone, not to LiteRT's own",
+            "LiteRT's: kernels of today, whose 8-bit outputs differ by a few steps here and "
+            "there, and further options. XNNPACK is used, and left where it gives a model up. A "
+            "delegate of Atoll's belongs to this class alone, not to LiteRT's own",
         ),
         same("Interpreter.allocate_tensors", "(self)"),
         same("Interpreter.get_input_details", "(self)"),
