@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image
 
+from atoll.pipeline import Classify, Detect
 from atoll.tflite.build import GraphBuilder
 from atoll.tflite.writer import write_model
 
@@ -50,3 +51,35 @@ def photo(cells, size=(SIDE, SIDE)):
     for (row, column), colour in cells.items():
         image.paste(colour, (column * wide, row * high, (column + 1) * wide, (row + 1) * high))
     return image
+
+
+def written(folder):
+    """Both models, as files in a folder."""
+    (folder / "cells.tflite").write_bytes(cell_detector())
+    (folder / "colours.tflite").write_bytes(colour_classifier())
+    return folder
+
+
+def detect(files, **how):
+    """A step that finds bright cells."""
+    return Detect(files / "cells.tflite", **({"labels": SIDES, "threshold": 0.3} | how))
+
+
+def classify(files, **how):
+    """A step that names the colour."""
+    return Classify(files / "colours.tflite", **({"labels": COLOURS, "most": 1} | how))
+
+
+def edges(box):
+    """A box as a tuple."""
+    return box.left, box.top, box.right, box.bottom
+
+
+def cell_box(row, column, width, height):
+    """Where a cell of a photo of this size is."""
+    return (
+        column * width / CELLS,
+        row * height / CELLS,
+        (column + 1) * width / CELLS,
+        (row + 1) * height / CELLS,
+    )

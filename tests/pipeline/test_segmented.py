@@ -1,17 +1,13 @@
-"""A model in segments: the uncut model's bytes, in order, and an end at any moment."""
+"""A model in segments: the uncut model's bytes, in order, from files that belong together."""
 
-import itertools
-import threading
 import time
 
 import numpy as np
 import pytest
+from cut_models import Step, chain, cut, in_thread, one, until, written_model
 from litert_files import random_inputs, run, runnable
 
-from atoll import Interpreter
-from atoll.compiler.job import compile_models
-from atoll.compiler.request import Request
-from atoll.errors import DeviceError, ModelError, UsageError
+from atoll.errors import ModelError, UsageError
 from atoll.pipeline import Segmented
 from atoll.runtime.tensor_info import TensorInfo
 from atoll.tflite.build import GraphBuilder
@@ -19,26 +15,6 @@ from atoll.tflite.reader import read_model
 from atoll.tflite.writer import write_model
 
 pytestmark = pytest.mark.timeout(60)
-
-
-def until(condition):
-    while not condition():
-        time.sleep(0.001)
-
-
-def in_thread(work, *args):
-    thread = threading.Thread(target=work, args=args, daemon=True)
-    thread.start()
-    return thread
-
-
-def chain():
-    """One after the other: the cut is through one tensor."""
-    b = GraphBuilder("uint8", seed=2)
-    x = b.input((1, 8, 8, 3))
-    for filters in (4, 8, 8, 4):
-        x = b.conv2d(x, filters, 3, activation="RELU6")
-    return b.model(b.dense(b.mean(x), 5))
 
 
 def skips():
@@ -63,30 +39,11 @@ def two_inputs():
 MODELS = {f.__name__: f for f in (chain, skips, two_inputs)}
 
 
-def cut(path, count, folder):
-    """The files that `atoll compile --num_segments` writes of a model."""
-    made = compile_models([path], folder, Request(backend="sim", segments=count, legalize="off"))
-    return [one.output for one in made]
-
-
-def written(model, folder):
-    path = folder / "model.tflite"
-    path.write_bytes(write_model(model))
-    return path
-
-
-@pytest.fixture(scope="module")
-def segments(tmp_path_factory):
-    """`chain` in three files."""
-    folder = tmp_path_factory.mktemp("segments")
-    return cut(written(chain(), folder), 3, folder / "out")
-
-
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_segments_give_the_uncut_model_s_bytes(name, count, tmp_path):
     """A tensor that went to the wrong place would give other numbers, and no error."""
-    path = written(MODELS[name](), tmp_path)
+    path = written_model(MODELS[name](), tmp_path)
     files = cut(path, count, tmp_path / "out")
     assert len(files) == count
     litert = runnable(path)
@@ -179,34 +136,6 @@ def test_push_and_pop_from_two_threads(segments):
         assert np.array_equal(*result.values(), run(litert, [array])[0])
 
 
-class Step:
-    """A segment that adds one, holds its call while it is told to, and may fail."""
-
-    def __init__(self, number, hold=False, fail_at=None):
-        self.name = f"step {number}"
-        self.inputs = [TensorInfo(f"t{number}", (1,), np.dtype("int64"), 0.0, 0)]
-        self.outputs = [TensorInfo(f"t{number + 1}", (1,), np.dtype("int64"), 0.0, 0)]
-        self.go = threading.Semaphore(0) if hold else None
-        self.begun = threading.Event()
-        self.closed = False
-        self._fail_at = fail_at
-
-    def invoke(self, array):
-        self.begun.set()
-        if self.go is not None:
-            self.go.acquire()
-        if self._fail_at is not None and array[0] >= self._fail_at:
-            raise DeviceError(self.name, "it broke", received="x", fix="Mend it")
-        return [array + 1]
-
-    def close(self):
-        self.closed = True
-
-
-def one(value):
-    return np.int64([value])
-
-
 def test_queues_are_bounded():
     """Frames would fill the memory in front of the slowest segment."""
     steps = [Step(0), Step(1, hold=True)]
@@ -226,143 +155,6 @@ def test_queues_are_bounded():
     assert first.count == second.count == 20
     pipeline.close()
     assert not any(step.closed for step in steps)  # the caller's own
-
-
-@pytest.mark.parametrize("place", [0, 1, 2])
-def test_an_error_in_one_segment_ends_all_and_reaches_the_caller(place):
-    """The others would wait for ever for what never comes."""
-    steps = [Step(n, fail_at=10 + n if n == place else None) for n in range(3)]
-    with Segmented(steps, queue_size=1) as pipeline:
-        seen = []
-        with pytest.raises(DeviceError, match=f"step {place}: it broke"):
-            for result in pipeline.map(one(n) for n in itertools.count()):
-                seen.append(int(result["t3"][0]))
-        # What was before it is not lost.
-        assert seen == list(range(3, 13))
-        for stage in pipeline._stages:
-            stage.thread.join(10)
-            assert not stage.thread.is_alive()
-        for call in (lambda: pipeline.push(one(0)), pipeline.pop):
-            with pytest.raises(DeviceError, match="it broke"):
-                call()
-
-
-def test_an_error_reaches_those_who_wait():
-    """A producer and a consumer in threads of their own, both blocked when it happens."""
-    steps = [Step(0), Step(1, hold=True, fail_at=0)]
-    with Segmented(steps, queue_size=1) as pipeline:
-        errors = []
-
-        def noting(work):
-            try:
-                while True:
-                    work()
-            except DeviceError as error:
-                errors.append(str(error))
-
-        threads = [
-            in_thread(noting, lambda: pipeline.push(one(0))),
-            in_thread(noting, pipeline.pop),
-        ]
-        until(steps[1].begun.is_set)
-        time.sleep(0.02)
-        steps[1].go.release()
-        for thread in threads:
-            thread.join(10)
-        assert len(errors) == 2
-
-
-def test_closing_lets_a_blocked_producer_and_consumer_go():
-    """Stopped at any moment, from any thread."""
-    steps = [Step(0, hold=True), Step(1)]
-    pipeline = Segmented(steps, queue_size=1)
-    ended = []
-
-    def produce():
-        try:
-            while True:
-                pipeline.push(one(0))
-        except UsageError:
-            ended.append("producer")
-
-    def consume():
-        while pipeline.pop() is not None:
-            pass
-        ended.append("consumer")
-
-    threads = [in_thread(produce), in_thread(consume)]
-    until(steps[0].begun.is_set)
-    time.sleep(0.02)
-    closer = in_thread(pipeline.close)
-    for thread in threads:
-        thread.join(10)
-    assert sorted(ended) == ["consumer", "producer"]
-    steps[0].go.release()
-    closer.join(10)
-    assert not closer.is_alive()
-    pipeline.close()
-
-
-def test_stopping_under_load_never_hangs(segments):
-    """Again and again, at moments that differ by microseconds, full of work."""
-    rng = np.random.default_rng(1)
-    array = rng.integers(0, 256, (1, 8, 8, 3), np.uint8)
-    (expected,) = run(runnable(write_model(chain())), [array])
-    models = [Interpreter(path, "sim", 1) for path in segments]
-    for _ in range(60):
-        pipeline = Segmented(models, queue_size=1, results_size=2)
-        wrong, ended = [], []
-
-        def produce(pipeline=pipeline, ended=ended):
-            try:
-                while True:
-                    pipeline.push(array)
-            except UsageError:
-                ended.append(True)
-
-        def consume(pipeline=pipeline, wrong=wrong, ended=ended):
-            for result in pipeline:
-                if not np.array_equal(*result.values(), expected):
-                    wrong.append(True)
-            ended.append(True)
-
-        threads = [in_thread(work) for work in (produce, produce, consume)]
-        time.sleep(float(rng.uniform(0, 0.004)))
-        pipeline.close(timeout_s=10)
-        for thread in threads:
-            thread.join(10)
-        assert len(ended) == 3
-        assert not wrong
-    for model in models:
-        model.close()
-
-
-def test_a_device_that_never_comes_back_does_not_hang_close():
-    step = Step(0, hold=True)
-    pipeline = Segmented([step])
-    pipeline.push(one(0))
-    until(step.begun.is_set)
-    with pytest.raises(DeviceError, match="must come back"):
-        pipeline.close(timeout_s=0.05)
-    step.go.release()
-    pipeline.close()
-
-
-def test_a_map_that_is_left_early_leaves_nothing_behind():
-    """The next caller would get the results of the last one's inputs."""
-    with Segmented([Step(0), Step(1)]) as pipeline:
-        for result in pipeline.map(one(n) for n in itertools.count()):
-            if int(result["t2"][0]) > 5:
-                break
-        assert [int(r["t2"][0]) for r in pipeline.map([one(100), one(200)])] == [102, 202]
-
-        def failing():
-            yield one(1)
-            raise KeyError("the camera")
-
-        with pytest.raises(KeyError):
-            list(pipeline.map(failing()))
-        assert [int(r["t2"][0]) for r in pipeline.map([one(7)])] == [9]
 
 
 def test_inputs_that_do_not_fit_are_said_at_once(segments):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -69,6 +70,8 @@ def chain(
             if not as_json:
                 typer.echo(path)
                 _print_found(result.found, "  ")
+        for note in opened.notes:
+            sys.stderr.write(f"{note}\n")
         if as_json:
             print_json({"chain": str(config), "steps": _steps(opened), "results": results})
 

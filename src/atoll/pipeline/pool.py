@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from dataclasses import dataclass
@@ -106,7 +107,9 @@ class Pool:
                 if error is not None and not (missing_ok and isinstance(error, DeviceError)):
                     raise error
         except BaseException:
-            self.close(drop=True)
+            # What went wrong first counts, not a device that does not come back.
+            with contextlib.suppress(DeviceError):
+                self.close(drop=True)
             raise
 
     @property

@@ -200,6 +200,15 @@ class Chain:
             )
         return stats
 
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of how it ran so far, a sentence each: devices that were lost."""
+        return [
+            f"{self.name}, step {name!r}: {note}"
+            for name, worker in self._workers.items()
+            for note in (worker.notes() if hasattr(worker, "notes") else ())
+        ]
+
     def close(self) -> None:
         """Finishes the photos that are under way, and gives all devices back."""
         self._closed = True

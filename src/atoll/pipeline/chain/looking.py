@@ -57,6 +57,7 @@ class Looking:
         self._name = name
         self._step = step
         self._names: Sequence[str] = ()
+        self._interpreters: dict[str, Interpreter] = {}
         fallback = None if step.fallback is None else software_device(step.model, step.fallback)
         devices = list(step.device)
         self._pool = Pool(
@@ -91,6 +92,15 @@ class Looking:
         """What became of each device so far."""
         return self._pool.states()
 
+    def notes(self) -> list[str]:
+        """What a user should know of how it ran so far, a sentence each: devices that were lost."""
+        told = [note for opened in list(self._interpreters.values()) for note in opened.notes]
+        return told + [
+            f"{state.device} was lost (now {state.state}, losses: {state.losses}): {state.reason}"
+            for state in self._pool.states()
+            if state.losses
+        ]
+
     def close(self) -> None:
         """Gives its devices back."""
         self._pool.close(drop=True)
@@ -98,6 +108,7 @@ class Looking:
     def _open(self, device: str) -> Runner:
         step = self._step
         interpreter = Interpreter(step.model, device, step.threads, twin=step.twin)
+        self._interpreters[device] = interpreter
         seer = _SEERS.get(type(step))
         if seer is None:
             return _RawEye(interpreter, step.resize or "stretch")
