@@ -253,6 +253,7 @@ def test_words_after_the_script_are_none_of_ours():
         (["-c"], "-c: the code follows it"),
         (["--device", "cpu", "-c", "1"], "Received: cpu"),
         (["--count", "0", "-c", "1"], "1 to 8"),
+        (["--twin", "nothing.tflite", "-c", "1"], "no file nothing.tflite"),
     ],
 )
 def test_what_cannot_be_run_is_one_line(words, said):

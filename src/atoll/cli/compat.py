@@ -85,6 +85,14 @@ def compat(
     from atoll.compat.launch import run
 
     _check_program(command)
+    for path in twin or ():
+        if not path.is_file():
+            raise UsageError(
+                "--twin",
+                "it must be a model",
+                received=f"no file {path}",
+                fix="Name a .tflite file",
+            )
     settings = {}
     if device is not None:
         settings[hardware.DEVICE_VARIABLE] = device
