@@ -1,5 +1,7 @@
 """Which adapter a model gets; and what is said where none fits."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from pixel_models import pixel_model
@@ -7,6 +9,7 @@ from vision_models import colour_detector, constant_model
 
 from atoll import Interpreter
 from atoll.adapters import Classifier, Detector, PoseEstimator, Segmenter
+from atoll.adapters.placement import RESIZES
 from atoll.adapters.tasks import tables
 from atoll.errors import AtollError, ModelError, UsageError
 from atoll.tflite.writer import write_model
@@ -109,6 +112,16 @@ def test_the_names_of_adapters_are_their_own():
         names = [row.name for row in rows]
         assert len(set(names)) == len(names)
         assert all(row.what for row in rows)
+
+
+def test_the_page_names_every_adapter_as_it_is():
+    """A name that is not on the page cannot be given to --kind."""
+    text = (Path(__file__).parents[2] / "docs" / "adapters.md").read_text()
+    for rows in tables().values():
+        for row in rows:
+            assert f"| `{row.name}` | {row.what} | {row.resize} |" in text
+    for resize in RESIZES.values():
+        assert f"| `{resize.name}` | {resize.what} |" in text
 
 
 def test_an_interpreter_that_is_given_stays_open():

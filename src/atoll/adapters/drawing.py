@@ -58,7 +58,8 @@ def draw(
     if all(isinstance(thing, Class) for thing in seen):
         return label(photo, [(c.label, c.score) for c in seen if isinstance(c, Class)])
     canvas = _Canvas(photo)
-    for number, thing in enumerate(seen):
+    # The surest last, so that its label lies on top.
+    for number, thing in reversed(list(enumerate(seen))):
         if isinstance(thing, Object):
             canvas.object(thing)
         elif isinstance(thing, Pose):
