@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from atoll.build.run_folder import FILES
 from atoll.cli.app import make_app
+from atoll.compat import names
 from atoll.edgetpu import refusals, rules, sources, verdict, versions
 from atoll.edgetpu.latency.constants import CONSTANTS
 from atoll.files import write_text
@@ -423,6 +424,7 @@ PAGES: dict[str, Callable[[], str]] = {
 
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "architecture.md": {"run-files": run_files},
+    "compat.md": {"compat-names": names.table},
     "devices.md": {"checks": checks},
     "latency.md": {
         "latency-constants": latency_constants,
@@ -491,7 +493,7 @@ def _command(name: str | None, callback: Callable[..., Any] | None) -> str:
         words += [f"{flags[-1]} {metavar}"] if needed else []
     name = name or callback.__name__.replace("_", "-")
     return (
-        f"\n## atoll {name}\n\n```\natoll {name} {' '.join(words)} [options]\n```\n\n"
+        f"\n## atoll {name}\n\n```\natoll {name} [options] {' '.join(words)}\n```\n\n"
         f"{inspect.cleandoc(callback.__doc__ or '')}\n\n"
         f"{_table(('argument', 'what it is'), arguments)}\n"
         f"{_table(('option', 'what it does', 'default'), options)}"

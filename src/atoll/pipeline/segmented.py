@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from atoll.closing import Closing
 from atoll.errors import DeviceError, UsageError
 from atoll.pipeline.pipe import Ended, Pipe
 from atoll.pipeline.segment_files import all_segments, check_complete
@@ -20,8 +21,7 @@ from atoll.pipeline.stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from types import TracebackType
-    from typing import Self, TypeAlias
+    from typing import TypeAlias
 
     from atoll.pipeline.runner import OpenModel
     from atoll.pipeline.stage import SegmentStats, Tensors
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _CLOSE_S = 30.0
 
 
-class Segmented:
+class Segmented(Closing):
     """A pipeline of a model's segments: while one input is in the second, the next is in the first.
 
     Results come in the order of the inputs. Tensors go from segment to segment by their names; a
@@ -232,17 +232,6 @@ class Segmented:
                     fix="Unplug it, or end the program",
                 )
         self._close_owned()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _popped(self) -> dict[str, np.ndarray]:
         result = self.pop()

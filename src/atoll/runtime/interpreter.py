@@ -6,6 +6,7 @@ import threading
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from atoll.closing import Closing
 from atoll.errors import UsageError
 from atoll.runtime.devices import open_on
 from atoll.runtime.feeding import collect, feed
@@ -18,8 +19,6 @@ from atoll.tflite.reader import parse_model, read_content
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-    from types import TracebackType
-    from typing import Self
 
     import numpy as np
 
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Interpreter", "TensorInfo"]
 
 
-class Interpreter:
+class Interpreter(Closing):
     """A model, loaded and ready.
 
     It may be called from several threads: calls wait for each other. For calls at the same time,
@@ -166,17 +165,6 @@ class Interpreter:
             session, self._session = self._session, None
         if session is not None:
             session.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _open_session(self) -> Session:
         if self._session is None:

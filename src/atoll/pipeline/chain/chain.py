@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from atoll.adapters.vision import opened_photo
+from atoll.closing import Closing
 from atoll.errors import AtollError, DeviceError, ModelError, UsageError
 from atoll.pipeline.chain.class_names import check_class_names
 from atoll.pipeline.chain.graph import graph
@@ -29,8 +30,6 @@ from atoll.pipeline.chain.table import type_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
-    from types import TracebackType
-    from typing import Self
 
     from atoll.adapters.vision import Photo
     from atoll.pipeline.chain.steps import Step
@@ -59,7 +58,7 @@ class StepStats:
     devices: tuple[DeviceState, ...]
 
 
-class Chain:
+class Chain(Closing):
     """Steps that a photo goes through: what one finds, the next looks at more closely.
 
     Steps that do not wait for each other run at once, as do photos of `map`; any thread may call
@@ -218,17 +217,6 @@ class Chain:
             close = getattr(worker, "close", None)
             if close is not None:
                 close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _opened(self, name: str, step: Step) -> Worker:
         try:

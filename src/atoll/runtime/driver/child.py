@@ -7,6 +7,7 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING
 
+from atoll.closing import Closing
 from atoll.edgetpu.package_check import sent_back
 from atoll.errors import DeviceError, UsageError
 from atoll.runtime.driver.check import check_for_driver, check_runtime
@@ -19,7 +20,6 @@ from atoll.runtime.litert import KERNELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Self
 
     from atoll.runtime.delegate import Kernel
     from atoll.runtime.driver.host import DeviceHost
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["ChildDevice", "DriverOptions"]
 
 
-class ChildDevice:
+class ChildDevice(Closing):
     """A device in a process of its own; all models of this process on it share one.
 
     The process is started when the first model is loaded, and ends when the last holder is closed
@@ -158,12 +158,6 @@ class ChildDevice:
         """Lets go of the device; with its last holder it is given back. Kernels end with it."""
         if self._finalizer.detach() is not None:
             release(self._host)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.close()
 
     def _hosted(
         self,
