@@ -1,15 +1,19 @@
 """Which adapter a model gets; and what is said where none fits."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from pixel_models import pixel_model
 from vision_models import colour_detector, constant_model
 
 from atoll import Interpreter
-from atoll.adapters import Classifier, Detector, PoseEstimator, Segmenter
+from atoll.adapters import Classifier, Detector, PoseEstimator, Segmenter, Wanted
+from atoll.adapters.drawing import draw
 from atoll.adapters.placement import RESIZES
+from atoll.adapters.results import to_json
 from atoll.adapters.tasks import tables
 from atoll.errors import AtollError, ModelError, UsageError
 from atoll.tflite.writer import write_model
@@ -172,3 +176,43 @@ def test_labels_that_name_no_object_are_left_out():
             assert detector.see(photo)[0].label == "person"
     with opened(Detector, outputs, labels=["person", "bicycle"]) as detector:
         assert detector.see(photo)[0].label == "person"
+
+
+KNOWN = [
+    (Classifier, [(1, 10)]),
+    (Detector, [(1, 8, 4), (1, 8), (1, 8), (1,)]),
+    (Detector, [(1, 19, 4), (1, 19, 6)]),
+    (Detector, [(1, 21, 9)]),
+    (Detector, [(1, 63, 9)]),
+    (Detector, [(1, 21, 64), (1, 21, 3)]),
+    (Detector, [(1, 4, 4, 24), (1, 2, 2, 24), (1, 1, 1, 24)]),
+    (Detector, [(1, 9, 6)]),
+    (Segmenter, [(1, 8, 8, 3)]),
+    (Segmenter, [(1, 8, 8, 1)]),
+    (Segmenter, [(1, 8, 8, 1), (1, 8, 8, 24)]),
+    (PoseEstimator, [(1, 1, 17, 3)]),
+    (PoseEstimator, [(1, 6, 56)]),
+    (PoseEstimator, [(1, 56, 21)]),
+    (PoseEstimator, [(1, 5, 17, 2), (1, 5, 17), (1, 5), (1,)]),
+    (PoseEstimator, [(1, 3, 3, 17), (1, 3, 3, 34), (1, 3, 3, 64)]),
+    (PoseEstimator, [(1, 3, 3, 17), (1, 3, 3, 34)]),
+]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize(("task", "shapes"), KNOWN)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30, -1e30, 0.0])
+def test_numbers_that_are_none_become_no_results(task, shapes, value):
+    """A damaged network gives anything: never an exception, and a document that can be read."""
+    rng = np.random.default_rng(0)
+    outputs = {}
+    for number, shape in enumerate(shapes):
+        array = rng.uniform(0, 1, shape).astype(np.float32)
+        array.reshape(-1)[rng.integers(0, array.size, 1 + array.size // 3)] = value
+        outputs[f"o{number}"] = array
+    anchors = np.full((19, 4), 0.5) if shapes[0] == (1, 19, 4) else None
+    photo = Image.new("RGB", (40, 30))
+    with opened(task, outputs, anchors=anchors) as model:
+        seen = model.see(photo, Wanted(threshold=0.1))
+        json.dumps(to_json(seen), allow_nan=False)
+        draw(photo, seen, 0.1)

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from atoll.adapters.drawing import label
+from atoll.adapters.drawing import color_of, draw, label
+from atoll.adapters.results import Box, Keypoint, Mask, Object, Pose
+from atoll.adapters.skeleton import KEYPOINTS
 
 
 def changed(before: Image.Image, after: Image.Image) -> np.ndarray:
@@ -97,3 +99,71 @@ def test_scores_that_are_no_probabilities_are_written_too():
     """A model without a softmax gives logits; a broken one gives nothing of use."""
     scores = [("a", -12.5), ("b", float("nan")), ("c", float("inf")), ("d", 1e30)]
     assert label(Image.new("RGB", (400, 320)), scores).size == (400, 320)
+
+
+GREY = Image.new("RGB", (400, 320), (90, 90, 90))
+
+
+def test_a_box_is_drawn_on_its_edges_in_its_class_s_colour():
+    thing = Object("dog", 0.9, Box(100, 100, 300, 250), 3)
+    drawn = np.asarray(draw(GREY, [thing]))
+    for x, y in ((101, 200), (299, 200), (200, 249)):
+        assert tuple(drawn[y, x]) == color_of(3)
+    assert (drawn[150:240, 110:290] == 90).all()
+    assert (drawn[255:] == 90).all()
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        Box(-50, -50, 20, 20),
+        Box(390, 310, 900, 900),
+        Box(0, 0, 400, 320),
+        Box(10, 10, 10, 10),
+        Box(-1e6, -1e6, 1e6, 1e6),
+        Box(30, 40, 20, 10),
+    ],
+)
+def test_a_box_anywhere_is_no_error(box):
+    """Models put boxes beyond the photo, and turned inside out."""
+    for name in ("", "x" * 500, "漢字", "\u202e"):
+        assert draw(GREY, [Object(name, 0.5, box, 0)]).size == GREY.size
+
+
+def test_the_surest_label_lies_on_top():
+    """Two boxes in one place: the name that can be read must be the right one."""
+    box = Box(100, 100, 300, 250)
+    sure, unsure = Object("cat", 0.9, box, 0), Object("dog", 0.5, box, 1)
+    alone = np.asarray(draw(GREY, [sure]))
+    both = np.asarray(draw(GREY, [sure, unsure]))
+    assert np.array_equal(alone[80:100, 102:140], both[80:100, 102:140])
+
+
+def pose(score):
+    points = tuple(
+        Keypoint(name, 60 + 15 * i, 50 + 12 * i, score) for i, name in enumerate(KEYPOINTS)
+    )
+    return Pose(points, score)
+
+
+def test_points_that_are_not_sure_are_not_drawn():
+    """A knee under a table is somewhere, but nobody knows where."""
+    assert changed(GREY, draw(GREY, [pose(0.9)], 0.5)).sum() > 500
+    assert not changed(GREY, draw(GREY, [pose(0.1)], 0.5)).any()
+
+
+def test_a_mask_colours_its_pixels_alone():
+    classes = np.zeros((320, 400), np.uint8)
+    classes[200:300, 250:350] = 2
+    drawn = draw(GREY, Mask(classes, ("", "cat", "dog")))
+    there = changed(GREY, drawn)
+    assert there[200:300, 250:350].all()
+    there[200:300, 250:350] = False
+    ys, xs = np.nonzero(there)  # the legend
+    assert ys.max() < 100
+    assert xs.max() < 200
+
+
+def test_nothing_seen_is_the_photo_as_it_was():
+    assert not changed(GREY, draw(GREY, [])).any()
+    assert not changed(GREY, draw(GREY, Mask(np.zeros((320, 400), np.uint8)))).any()

@@ -143,11 +143,14 @@ class _Canvas:
     def object(self, thing: Object) -> None:
         """A box in its class's colour, its name above it, or inside where there is no room."""
         color = color_of(thing.index)
-        edges = thing.box.left, thing.box.top, thing.box.right, thing.box.bottom
-        left, top, right, bottom = (edge * self._factor for edge in edges)
+        box = thing.box
+        left, right = (edge * self._factor for edge in sorted((box.left, box.right)))
+        top, bottom = (edge * self._factor for edge in sorted((box.top, box.bottom)))
         self._draw.rectangle((left, top, right, bottom), outline=color, width=self._line)
         text = f"{_short(thing.label)} {thing.score:.2f}"
-        x0, y0, x1, y1 = self._draw.textbbox((0, 0), text, font=self._font)
+        x0, _, x1, _ = self._draw.textbbox((0, 0), text, font=self._font)
+        # Of letters that reach up and down, so that all labels are of one height.
+        _, y0, _, y1 = self._draw.textbbox((0, 0), "Ágj", font=self._font)
         pad = self._text_size // 4
         wide, high = x1 - x0 + 2 * pad, y1 - y0 + 2 * pad
         at_x = max(0.0, min(left, self.image.width - wide))
@@ -172,7 +175,7 @@ class _Canvas:
 
 
 def _short(name: str) -> str:
-    return name[:_LONGEST_NAME]
+    return " ".join(name[:_LONGEST_NAME].split())
 
 
 def _ink(color: tuple[int, int, int]) -> str:

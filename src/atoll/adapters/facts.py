@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _PASSING = frozenset({"DEQUANTIZE", "QUANTIZE", "RESHAPE", "SQUEEZE", "CONCATENATION", "TRANSPOSE"})
 # A chain of operators is followed no further back.
 _LONGEST_CHAIN = 8
+# No score, logit or coordinate that means anything is larger; products of two are still numbers.
+_FAR = 1e9
 
 
 @dataclass(frozen=True)
@@ -178,8 +180,14 @@ def real_numbers(info: TensorInfo, values: np.ndarray) -> np.ndarray:
         values: As the model gave them.
 
     Returns:
-        float32 of the same shape; whole numbers without a scale stay whole numbers, as class
-        numbers are.
+        float32 of the same shape, within 1e9 to either side; what is no number is the lowest, which
+        is no score. Whole numbers without a scale stay whole numbers, as class numbers are.
     """
     real = info.dequantize(values)
-    return real.astype(np.float32, copy=False) if real.dtype.kind == "f" else real
+    if real.dtype.kind != "f":
+        return real
+    real = real.astype(np.float32, copy=False)
+    # A damaged network may give anything.
+    if real.size and not (real.min() >= -_FAR and real.max() <= _FAR):
+        real = np.clip(np.nan_to_num(real, nan=-_FAR), -_FAR, _FAR)
+    return real

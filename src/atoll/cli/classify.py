@@ -17,7 +17,7 @@ _REPORT = Report(
 
 
 def classify(
-    model: options.Model,
+    model: options.Run,
     photos: options.Inputs,
     top: Annotated[int, typer.Option(help="How many classes to name.")] = 3,
     threshold: Annotated[

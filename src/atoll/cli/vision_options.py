@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
-Model = Annotated[
+Run = Annotated[
     Path,
     typer.Argument(
-        metavar="RUN", help="A .tflite file, or a folder that atoll build made.", show_default=False
+        metavar="RUN", help="A folder that atoll build made, or a .tflite file.", show_default=False
     ),
+]
+Model = Annotated[
+    Path,
+    typer.Argument(metavar="X.tflite", help="A model, plain or compiled.", show_default=False),
 ]
 Inputs = Annotated[
     list[str],
