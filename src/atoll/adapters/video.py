@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from atoll.closing import Closing
 from atoll.data.decode import MAX_PIXELS
 from atoll.errors import DatasetError, ExtraError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
-    from typing import Self
 
 VIDEO_SUFFIXES = frozenset(
     {
@@ -80,7 +79,7 @@ class Frame:
         return np.ascontiguousarray(np.rot90(pixels, self.turns)) if self.turns else pixels
 
 
-class Video:
+class Video(Closing):
     """A video file, camera or stream that is open.
 
     Args:
@@ -142,17 +141,6 @@ class Video:
         else:
             # It closes what it decodes from, which for a silent source may be a while from now.
             self._thread.join(_PATIENCE_S)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _decoded(self) -> Iterator[Frame]:
         number, start = 0, None

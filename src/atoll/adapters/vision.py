@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -13,6 +13,7 @@ from PIL import Image
 from atoll.adapters.facts import facts_of, real_numbers
 from atoll.adapters.placement import RESIZES, place
 from atoll.adapters.table import Found, Wanted, choose
+from atoll.closing import Closing
 from atoll.data.decode import decode
 from atoll.data.labels import read_labels
 from atoll.errors import ModelError, UsageError
@@ -23,8 +24,6 @@ from atoll.tflite.metadata import read_label_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
-    from typing import Self
 
     from atoll.adapters.facts import Facts
     from atoll.adapters.placement import Placement
@@ -41,7 +40,7 @@ Photo = Path | str | IO[bytes] | Image.Image | np.ndarray
 _IN_RUN = ("model_quant_sim.tflite", "model_quant.tflite")
 
 
-class Vision(ABC, Generic[Found, Seen]):
+class Vision(Closing, Generic[Found, Seen]):
     """A model with what it wants of a photo and what its outputs mean.
 
     Calls from several threads take turns at the model, as at the Interpreter that it holds.
@@ -178,17 +177,6 @@ class Vision(ABC, Generic[Found, Seen]):
         """Gives the model's memory back; an Interpreter that was given stays open."""
         if self._owned:
             self._interpreter.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def opened_photo(photo: Photo) -> Image.Image:
