@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from atoll import errors
-from atoll.errors import AtollError, ExtraError
+from atoll.errors import AtollError, DeviceError, DeviceLostError, ExtraError
 
 KINDS = [
     kind
@@ -34,7 +34,9 @@ def test_the_kinds_can_be_caught_together_and_apart():
     assert len(KINDS) >= 10
     for kind in [*KINDS, ExtraError]:
         assert issubclass(kind, AtollError)
-    for kind in set(KINDS) - {AtollError}:
+    # Whoever catches a device's failures catches its loss too.
+    assert issubclass(DeviceLostError, DeviceError)
+    for kind in set(KINDS) - {AtollError, DeviceLostError}:
         others = [other for other in KINDS if other not in (kind, AtollError)]
         assert not issubclass(kind, tuple(others))
 
