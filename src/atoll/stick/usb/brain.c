@@ -266,11 +266,7 @@ unsigned meet_sticks(void)
     for (unsigned i = 0; i < stick_count; i++) {
         struct stick *stick = &sticks[i];
         stick->index = i;
-        for (int e = 0; e < ENDPOINTS; e++) {
-            stick->in[e].tail = &stick->in[e].head;
-            stick->from_stick[e].tail = &stick->from_stick[e].head;
-        }
-        stick->out.tail = &stick->out.head;
+        prepare_queues(stick);
         reset_registers(stick);
         reset_boot_loader(stick);
         if (greet(stick, &address)) {

@@ -21,7 +21,11 @@ static int from_driver(void *caller)
     void *library = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
     if (library == NULL)
         return 0;
-    int found = dlsym(library, "tflite_plugin_create_delegate") != NULL;
+    /* dlsym looks in what a library was linked with too: a program's own binary is no driver. */
+    void *function = dlsym(library, "tflite_plugin_create_delegate");
+    Dl_info where;
+    int found = function != NULL && dladdr(function, &where) != 0 &&
+                where.dli_fbase == info.dli_fbase;
     dlclose(library);
     return found;
 }

@@ -77,6 +77,7 @@ struct stick {
     bool waiting;       /* for FROM_DONE */
     struct queue in[ENDPOINTS];
     struct packets from_stick[ENDPOINTS];
+    struct packets held[ENDPOINTS]; /* until the transfer ends that they answer */
 
     bool asking, answered; /* one question to the brain at a time */
     int answer;
@@ -129,6 +130,7 @@ void complete(struct entry *entry, enum libusb_transfer_status status); /* locke
 void out_done(struct stick *stick, enum libusb_transfer_status status); /* locked */
 void arrived(struct stick *stick, unsigned endpoint, const void *data, size_t length); /* locked */
 void gone(struct stick *stick);                                       /* locked */
+void prepare_queues(struct stick *stick);                             /* locked */
 void forget_packets(struct stick *stick);                             /* locked */
 void drop_transfers(libusb_device_handle *handle);                    /* locked */
 int64_t expire(libusb_context *context);                              /* locked */

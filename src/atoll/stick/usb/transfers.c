@@ -45,6 +45,12 @@ static bool unlink_entry(struct queue *queue, struct entry *entry)
     return false;
 }
 
+static void clear(struct packets *packets)
+{
+    packets->head = NULL;
+    packets->tail = &packets->head;
+}
+
 /* Hands a transfer to the thread that makes its context's callbacks. */
 void complete(struct entry *entry, enum libusb_transfer_status status)
 {
@@ -77,18 +83,6 @@ static void send_next(struct stick *stick)
     tell(stick, TO_OUT, &endpoint, 1, transfer->buffer, (size_t)transfer->length);
 }
 
-void out_done(struct stick *stick, enum libusb_transfer_status status)
-{
-    struct entry *entry = stick->sent;
-    stick->waiting = false;
-    if (entry != NULL) {
-        struct libusb_transfer *transfer = transfer_of(entry);
-        transfer->actual_length = status == LIBUSB_TRANSFER_COMPLETED ? transfer->length : 0;
-        finish(stick, &stick->out, entry, status);
-    }
-    send_next(stick);
-}
-
 /* Packets fill buffers. A transfer ends when it is full, or with a packet that is not. */
 static void match(struct stick *stick, unsigned endpoint)
 {
@@ -108,14 +102,38 @@ static void match(struct stick *stick, unsigned endpoint)
             finish(stick, queue, queue->head, LIBUSB_TRANSFER_COMPLETED);
         packets->head = packet->next;
         if (packets->head == NULL)
-            packets->tail = &packets->head;
+            clear(packets);
         free(packet);
     }
+}
+
+/* What answers a transfer comes after that transfer's end, as on a bus: drivers rely on it. */
+void out_done(struct stick *stick, enum libusb_transfer_status status)
+{
+    struct entry *entry = stick->sent;
+    stick->waiting = false;
+    if (entry != NULL) {
+        struct libusb_transfer *transfer = transfer_of(entry);
+        transfer->actual_length = status == LIBUSB_TRANSFER_COMPLETED ? transfer->length : 0;
+        finish(stick, &stick->out, entry, status);
+    }
+    for (unsigned e = 1; e < ENDPOINTS; e++) {
+        struct packets *held = &stick->held[e];
+        if (held->head != NULL) {
+            *stick->from_stick[e].tail = held->head;
+            stick->from_stick[e].tail = held->tail;
+            clear(held);
+        }
+        match(stick, e);
+    }
+    send_next(stick);
 }
 
 void arrived(struct stick *stick, unsigned endpoint, const void *data, size_t length)
 {
     const unsigned char *at = data;
+    struct packets *packets =
+        stick->waiting ? &stick->held[endpoint] : &stick->from_stick[endpoint];
     size_t most = endpoint == 1 ? outfeed_chunk(stick) : max_packet(stick->speed);
     if (!stick->plugged)
         return;
@@ -128,26 +146,41 @@ void arrived(struct stick *stick, unsigned endpoint, const void *data, size_t le
         packet->length = part;
         if (part > 0)
             memcpy(packet->data, at, part);
-        *stick->from_stick[endpoint].tail = packet;
-        stick->from_stick[endpoint].tail = &packet->next;
+        *packets->tail = packet;
+        packets->tail = &packet->next;
         at += part;
         length -= part;
     } while (length > 0);
     match(stick, endpoint);
 }
 
+static void forget(struct packets *packets)
+{
+    struct packet *packet = packets->head;
+    while (packet != NULL) {
+        struct packet *next = packet->next;
+        free(packet);
+        packet = next;
+    }
+    clear(packets);
+}
+
 void forget_packets(struct stick *stick)
 {
     for (int e = 0; e < ENDPOINTS; e++) {
-        struct packet *packet = stick->from_stick[e].head;
-        while (packet != NULL) {
-            struct packet *next = packet->next;
-            free(packet);
-            packet = next;
-        }
-        stick->from_stick[e].head = NULL;
-        stick->from_stick[e].tail = &stick->from_stick[e].head;
+        forget(&stick->from_stick[e]);
+        forget(&stick->held[e]);
     }
+}
+
+void prepare_queues(struct stick *stick)
+{
+    for (int e = 0; e < ENDPOINTS; e++) {
+        stick->in[e].tail = &stick->in[e].head;
+        clear(&stick->from_stick[e]);
+        clear(&stick->held[e]);
+    }
+    stick->out.tail = &stick->out.head;
 }
 
 /* The stick was pulled: every transfer ends with that. */
@@ -194,7 +227,8 @@ int64_t expire(libusb_context *context)
             struct entry *next, *entry = queues[q]->head;
             for (; entry != NULL; entry = next) {
                 next = entry->next;
-                if (entry->due_ns == 0 ||
+                /* What the brain looks at has left the host: it takes as long as it takes. */
+                if (entry->due_ns == 0 || entry == stick->sent ||
                     transfer_of(entry)->dev_handle->device->context != context)
                     continue;
                 if (entry->due_ns <= now)
