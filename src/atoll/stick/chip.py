@@ -26,6 +26,8 @@ _POWER = 0x1A318
 _FORCE_SLEEP = 3 << 22
 # The endpoints on which it answers.
 OUTPUT_ENDPOINT, EVENT_ENDPOINT = 1, 2
+# Among the answers: what follows comes only when the driver is through with what stands before.
+FENCE = 0
 
 
 class Violation(Exception):  # noqa: N818 - what the driver did, and no fault of ours
@@ -47,7 +49,7 @@ class Frame:
 
     Attributes:
         kind: "caching" or "program" for instructions, "parameters", "input".
-        answers: What goes back: endpoint and bytes.
+        answers: What goes back: endpoint and bytes; `FENCE` and none for a pause.
         program: The program that it belongs to.
         part: The compiled part that this belongs to.
         done: Whether it was the program's last.
@@ -116,7 +118,8 @@ class Chip:
         self._code = np.empty(0, np.uint8)
         self._inputs: dict[str, np.ndarray] = {}
         self._outputs: dict[str, np.ndarray] | None = None
-        self._scratch = np.empty(0, np.uint8)
+        # Which bytes of scratch memory the program wrote: zeros, all of them.
+        self._scratch = np.empty(0, bool)
 
     def _check_set_up(self, endpoint: int) -> None:
         if self._registers.get(_RUN_CONTROL) != 1:
@@ -150,7 +153,7 @@ class Chip:
     def _start_program(self, header: Header, came: str) -> None:
         self._at = 0
         self._inputs, self._outputs = {}, None
-        self._scratch = np.empty(0, np.uint8)
+        self._scratch = np.empty(0, bool)
         sizes = sorted({program.steps[0].size for program, _ in self._programs})
         if header.tag != Tag.INSTRUCTIONS or header.length not in sizes:
             known = ", ".join(map(str, sizes)) or "no model"
@@ -171,19 +174,20 @@ class Chip:
             # What the chip has not written yet may be anything.
             place = step.start + start
             written = self._scratch[place : place + data.size]
-            self._compare(step, written, data[: written.size], start)
+            data = data[: written.size]
+            self._compare(step, np.where(written, 0, data), data, start)
         elif step.what == What.INSTRUCTIONS:
             self._code[start : start + data.size] = data
         else:
             self._add_input(step, data, start)
 
     def _add_input(self, step: Step, data: np.ndarray, start: int) -> None:
+        layout = self._candidates[0][0].inputs[step.name]
         if step.name not in self._inputs:
-            size = self._candidates[0][0].inputs[step.name].size
-            self._inputs[step.name] = np.zeros(size, np.uint8)
+            self._inputs[step.name] = np.zeros(layout.size, np.uint8)
         buffer = self._inputs[step.name]
         place = step.start + start
-        known = max(min(step.known - start, data.size), 0)
+        known = max(min(step.known - start, data.size, layout.steady_bytes - place), 0)
         self._compare(step, buffer[place : place + known], data[:known], start)
         buffer[place : place + data.size] = data
 
@@ -211,6 +215,8 @@ class Chip:
         frame = Frame(_kind(program, step), program, part)
         self._at += 1
         while self._at < len(program.steps) and self._due.tag is None:
+            if self._due.fenced:
+                frame.answers.append((FENCE, b""))
             frame.answers.append(self._answer(program, part, self._due))
             self._at += 1
         if self._at == len(program.steps):
@@ -246,7 +252,10 @@ class Chip:
         if step.what == What.INTERRUPT:
             return EVENT_ENDPOINT, event(Tag.INTERRUPT + step.start)
         if step.what == What.SCRATCH_OUT:
-            self._scratch = np.zeros(max(self._scratch.size, step.start + step.size), np.uint8)
+            grown = np.zeros(max(self._scratch.size, step.start + step.size), bool)
+            grown[: self._scratch.size] = self._scratch
+            grown[step.start : step.start + step.size] = True
+            self._scratch = grown
             return OUTPUT_ENDPOINT, bytes(step.size)
         if self._outputs is None:
             missing = [name for name in program.inputs if name not in self._inputs]
@@ -261,11 +270,15 @@ class Chip:
         if program.is_caching:
             # All that could not be told apart have the same parameters.
             loaded = [each for each, _ in self._candidates]
-            kept = [each for each in self._cached if each.token == program.token]
+            kept = [each for each in self._cached_with(program) if each not in loaded]
             self._cached = kept + loaded
         elif program.type == ExecutableType.STAND_ALONE:
-            self._cached = []
+            self._cached = self._cached_with(program)
         self._candidates = []
+
+    def _cached_with(self, program: Program) -> list[Program]:
+        """What stays on the chip beside a program: that of its own token, if it has one."""
+        return [each for each in self._cached if each.token == program.token != 0]
 
 
 def _kind(program: Program, step: Step) -> str:

@@ -8,14 +8,15 @@ from dataclasses import dataclass, field, replace
 
 from atoll.errors import UsageError
 from atoll.stick.chip import EVENT_ENDPOINT, OUTPUT_ENDPOINT
-from atoll.stick.frames import event
+from atoll.stick.frames import Tag, event
 from atoll.stick.wire import Status, UsbError
 
 _INTERRUPT_ENDPOINT = 3
 _FATAL, _SHUTDOWN, _WARNING = 1 << 0, 1 << 1, 1 << 4
 # Registers in which the chip says why it raised an interrupt.
 _HIB_ERROR, _HIB_FIRST_ERROR, _THERMAL = 0x486F0, 0x48700, 0x1A0DC
-_UNKNOWN_TAG = 15
+# No chip tells of instructions. (Numbers that are no tag at all the published driver passes over.)
+_UNKNOWN_TAG = Tag.INSTRUCTIONS
 
 # Kinds of frames, in the order in which a driver first sends them: the last two are those that an
 # output, or an event, is the answer to. Before and after these are other moments.

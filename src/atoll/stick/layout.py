@@ -42,6 +42,8 @@ class LayerLayout:
         name: The layer's name.
         size: Bytes that are sent, padding included.
         tensor_bytes: Bytes of the tensor itself.
+        steady_bytes: Bytes from the start that are the same whenever they are sent. Behind them the
+            published driver sends what lies in memory behind the tensor.
 
     Raises:
         ModelError: The layer contradicts itself, or is laid out in a way that is not known.
@@ -61,6 +63,7 @@ class LayerLayout:
         self._type = np.dtype(f"<u{width}")
         self._flip = layer.data_type in _FLIPPED
         self._places = self._find_places(layer)
+        self.steady_bytes = self.tensor_bytes if self._places is None else self.size
 
     def from_chip(self, data: np.ndarray) -> np.ndarray:
         """A tensor from the bytes of its buffer.

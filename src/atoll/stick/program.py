@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from atoll.edgetpu.package_tables import (
     BaseAddress,
     Direction,
     ExecutableType,
+    Fence,
     Instructions,
     Interrupt,
     Transfer,
@@ -21,6 +22,8 @@ from atoll.stick.frames import Tag
 from atoll.stick.layout import LayerLayout
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from atoll.edgetpu.package_tables import Chunk, DmaHint, Executable
 
 _FIELD_BITS = 32
@@ -57,6 +60,7 @@ class Step:
         start: Its first byte in the buffer; the number of a chunk or an interrupt.
         size: Bytes; 0 for an interrupt.
         known: Bytes from its start that an earlier step of the same layer sent too.
+        fenced: Whether what stands before must be over for the driver too.
     """
 
     what: What
@@ -64,6 +68,7 @@ class Step:
     start: int
     size: int
     known: int = 0
+    fenced: bool = False
 
     @property
     def tag(self) -> Tag | None:
@@ -132,7 +137,7 @@ class Program:
         self.outputs = {each.name: LayerLayout(each, name) for each in executable.output_layers}
         self._scratch_bytes = executable.scratch_size_bytes
         hints = executable.dma_hints.hints if executable.dma_hints is not None else ()
-        self.steps = _without_repeats([s for h in hints if (s := self._step(h)) is not None])
+        self.steps = _without_repeats(self._fenced(hints))
         if executable.batch_size != 1:
             raise self._unknown("one input at a time", f"a batch of {executable.batch_size}")
         if not self.steps or self.steps[0].what != What.INSTRUCTIONS:
@@ -143,14 +148,26 @@ class Program:
         """Whether it only loads parameters."""
         return self.type == ExecutableType.PARAMETER_CACHING
 
+    def _fenced(self, hints: Sequence[DmaHint]) -> list[Step]:
+        """The steps, each knowing whether a fence stands right before it."""
+        found: list[Step] = []
+        fenced = False
+        for hint in hints:
+            if isinstance(hint.what, Fence):
+                fenced = True
+            elif (step := self._step(hint)) is not None:
+                found.append(replace(step, fenced=fenced))
+                fenced = False
+        return found
+
     def _step(self, hint: DmaHint) -> Step | None:
         what = hint.what
         if isinstance(what, Instructions):
             return Step(What.INSTRUCTIONS, "", what.chunk, self.code[what.chunk].size)
         if isinstance(what, Interrupt):
             return Step(What.INTERRUPT, "", what.number, 0)
-        if not isinstance(what, Transfer) or what.meta is None:
-            return None  # a fence orders what is in order anyway
+        if not isinstance(what, Transfer) or what.meta is None or what.size_in_bytes == 0:
+            return None  # for no bytes the driver sends nothing, not even a header
         base, start, size = what.meta.base, what.offset_in_bytes, what.size_in_bytes
         kinds = {
             BaseAddress.INPUT: (What.INPUT, self._size_of(self.inputs, what.meta.name)),
@@ -186,6 +203,6 @@ def _without_repeats(steps: list[Step]) -> tuple[Step, ...]:
         if step.what == What.INPUT:
             known = min(max(ends.get(step.name, 0) - step.start, 0), step.size)
             ends[step.name] = max(ends.get(step.name, 0), step.start + step.size)
-            step = Step(step.what, step.name, step.start, step.size, known)
+            step = replace(step, known=known)
         found.append(step)
     return tuple(found)

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from atoll.errors import AtollError
-from atoll.stick.chip import EVENT_ENDPOINT, OUTPUT_ENDPOINT, Chip, Violation
+from atoll.stick.chip import EVENT_ENDPOINT, FENCE, OUTPUT_ENDPOINT, Chip, Violation
 from atoll.stick.faults import Answer, PlannedFault, parse_fault
 from atoll.stick.report import Log, LogEntry, Report
 from atoll.stick.wire import FromBrain, ResetWhy, Speed, Status, UsbError
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # What comes after a call comes when its result is with the program.
 _AFTER_A_CALL_S = 0.2
+# At a fence a driver must have done what it got before; a real chip computes in that time.
+_FENCE_S = 0.005
 # So many are told one by one: one that happens every time would be told without end.
 _MOST_FAULTS = 100
 
@@ -211,10 +213,22 @@ class Stick:
             # Still locked: nothing of this may reach the program after it heard of another session.
             for address, value in answer.registers:
                 channel.send(FromBrain.REGISTER, struct.pack("=IQ", address, value))
-            for target, content in answer.data:
+            self._send(channel, answer)
+
+    def _send(self, channel: Channel, answer: Answer) -> None:
+        """What goes before a transfer's end, the program sees only behind it (usb/transfers.c)."""
+        status, ended = struct.pack("=I", answer.status), False
+        for target, content in answer.data:
+            if target != FENCE:
                 self.report.received += len(content) if target == OUTPUT_ENDPOINT else 0
                 channel.send(FromBrain.IN, bytes([target]), content)
-            channel.send(FromBrain.DONE, struct.pack("=I", answer.status))
+                continue
+            if not ended:
+                channel.send(FromBrain.DONE, status)
+                ended = True
+            time.sleep(_FENCE_S)
+        if not ended:
+            channel.send(FromBrain.DONE, status)
 
     def _answer(self, endpoint: int, data: memoryview, session: int) -> Answer:
         """What it answers to a transfer, faults included."""
