@@ -138,5 +138,6 @@ _HANDLERS: dict[int, Callable[[Stick, Channel, memoryview], None]] = {
 
 
 def _short_folder() -> str | None:
-    """A folder for the socket; None for the usual one."""
-    return "/tmp" if len(tempfile.gettempdir()) > 60 else None
+    """A folder for the socket, which LD_PRELOAD can name too; None for the usual one."""
+    usual = tempfile.gettempdir()
+    return "/tmp" if len(usual) > 60 or set(" :") & set(usual) else None

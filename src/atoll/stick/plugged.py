@@ -111,11 +111,12 @@ def plugged(
     for each in faults:
         sticks[each.stick].fault(each)
     with Brain(sticks, say) as brain:
+        loaded = [_loadable(path, brain.path.parent) for path in preload]
         changes = {
             SOCKET_VARIABLE: str(brain.path),
             COUNT_VARIABLE: str(count),
-            "LD_LIBRARY_PATH": _joined(library.parent, variable="LD_LIBRARY_PATH"),
-            "LD_PRELOAD": _joined(*preload, variable="LD_PRELOAD"),
+            "LD_LIBRARY_PATH": _joined(loaded[0].parent, variable="LD_LIBRARY_PATH"),
+            "LD_PRELOAD": _joined(*loaded, variable="LD_PRELOAD"),
         }
         yield Environment(sticks, changes, library)
 
@@ -145,7 +146,7 @@ def libraries(*, fast: bool) -> tuple[Path, list[Path]]:
         fast: Whether the driver's sleeps are to be cut short.
 
     Returns:
-        The stand-in, and all that is to be preloaded.
+        The stand-in, and all that is to be preloaded, the stand-in first.
 
     Raises:
         CompilerError: There is no C compiler.
@@ -156,6 +157,15 @@ def libraries(*, fast: bool) -> tuple[Path, list[Path]]:
     if not fast:
         return library, [library]
     return library, [library, shared_library(quick, "libatoll-quick.so", libraries=("dl",))]
+
+
+def _loadable(library: Path, folder: Path) -> Path:
+    """A path that LD_PRELOAD can name: it separates names by blanks and colons, and quotes none."""
+    if not set(" :") & set(str(library)):
+        return library
+    link = folder / library.name
+    link.symlink_to(library)
+    return link
 
 
 def _joined(*paths: Path, variable: str) -> str:
