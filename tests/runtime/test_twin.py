@@ -9,6 +9,10 @@ import pytest
 from compiled_files import compiled, write_pair
 
 from atoll import Interpreter
+from atoll.edgetpu.partition import partition
+from atoll.edgetpu.segment_costs import range_costs
+from atoll.edgetpu.segment_models import segment_models
+from atoll.edgetpu.segments import split
 from atoll.edgetpu.simfile import EDGETPU_OP
 from atoll.edgetpu.twins import find_twin, twin_names
 from atoll.errors import AtollError, ModelError
@@ -175,3 +179,34 @@ def test_two_parts_in_one_file_each_compute_their_own(tmp_path):
         Interpreter(tmp_path / "net.tflite", "cpu") as cpu,
     ):
         assert np.array_equal(answers(sim)[0], answers(cpu)[0])
+
+
+def test_segments_and_co_compiled_files_need_only_the_whole_model_beside_them(tmp_path):
+    """Google's compiler writes several files of one model, and none of the pieces uncompiled."""
+    graph = network()
+    verdicts = partition(graph.main)
+    costs = range_costs(graph.main, verdicts, min_runtime=14, link="usb3", clock="max")
+    pieces = segment_models(graph, split(graph.main, verdicts, 2, costs))
+    (tmp_path / "net.tflite").write_bytes(write_model(graph))
+    paths = [tmp_path / f"net_segment_{i}_of_2_edgetpu.tflite" for i in range(2)]
+    for path, piece in zip(paths, pieces, strict=True):
+        path.write_bytes(write_model(compiled(piece, token=7)))
+    together = tmp_path / "net_cocompiled_with_other_edgetpu.tflite"
+    together.write_bytes(write_model(compiled(graph, token=7)))
+    with (
+        Interpreter(tmp_path / "net.tflite", "cpu") as cpu,
+        Interpreter(paths[0], "sim") as first,
+        Interpreter(paths[1], "sim") as second,
+        Interpreter(together, "sim") as whole,
+    ):
+        (info,) = cpu.inputs
+        array = np.random.default_rng(0).integers(-128, 128, info.shape).astype(info.dtype)
+        wanted = {o.name: a for o, a in zip(cpu.outputs, cpu.invoke(array), strict=True)}
+        between = dict(zip([o.name for o in first.outputs], first.invoke(array), strict=True))
+        between[info.name] = array
+        last = second.invoke(*(between[i.name] for i in second.inputs))
+        made = between | {o.name: a for o, a in zip(second.outputs, last, strict=True)}
+        for name, values in wanted.items():
+            assert np.array_equal(made[name], values)
+        for values, output in zip(whole.invoke(array), cpu.outputs, strict=True):
+            assert np.array_equal(values, wanted[output.name])
