@@ -14,7 +14,7 @@ from atoll.edgetpu.segment_costs import range_costs
 from atoll.edgetpu.segment_models import segment_models
 from atoll.edgetpu.segments import split
 from atoll.edgetpu.simfile import EDGETPU_OP
-from atoll.edgetpu.twins import find_twin, twin_names
+from atoll.edgetpu.twins import find_twin
 from atoll.errors import AtollError, ModelError
 from atoll.runtime.twin import open_twin, proven
 from atoll.tflite.build import GraphBuilder
@@ -151,18 +151,6 @@ def test_a_file_of_another_network_is_refused(tmp_path):
     (tmp_path / "net.tflite").write_bytes(write_model(network(filters=12)))
     with pytest.raises(ModelError, match="it must be the model that the compiled file was made of"):
         Interpreter(path, "sim")
-
-
-def test_names_of_compiled_files_lead_to_their_twins():
-    """Co-compiled files and segments come from one model, under other names."""
-    names = {
-        "a_edgetpu.tflite": ["a.tflite"],
-        "a_cocompiled_with_b_edgetpu.tflite": ["a_cocompiled_with_b.tflite", "a.tflite"],
-        "a_segment_0_of_2_edgetpu.tflite": ["a_segment_0_of_2.tflite", "a.tflite"],
-        "a.tflite": [],
-    }
-    for compiled_name, twins in names.items():
-        assert [path.name for path in twin_names(Path(compiled_name))] == twins
 
 
 def test_two_parts_in_one_file_each_compute_their_own(tmp_path):

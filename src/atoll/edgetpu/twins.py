@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
 
 _COMPILED = re.compile(r"_edgetpu$")
 # What Google's compiler puts into the names of the files that it makes of one or several models.
@@ -21,17 +19,21 @@ def twin_names(compiled: Path) -> list[Path]:
             `X_segment_0_of_2_edgetpu.tflite`.
 
     Returns:
-        Paths in the same folder, whether there is a file or not; none where the name does not
-        end in `_edgetpu`.
+        Paths, whether there is a file or not: in the same folder, and of files made of one or
+        several models in the one above it, as segments are often kept in a folder of their own;
+        none where the name does not end in `_edgetpu`.
     """
     if not _COMPILED.search(compiled.stem):
         return []
-    stems = [_COMPILED.sub("", compiled.stem)]
+    whole = _COMPILED.sub("", compiled.stem)
+    models: list[str] = []
     for part in _PARTS:
-        stems += [short for stem in stems if (short := part.sub("", stem)) not in stems]
-    return [compiled.with_name(f"{stem}{compiled.suffix}") for stem in stems]
+        models += [short for stem in (whole, *models) if (short := part.sub("", stem)) != stem]
+    beside = [compiled.with_name(f"{stem}{compiled.suffix}") for stem in (whole, *models)]
+    above = Path(os.path.normpath(compiled.parent / ".."))
+    return beside + [above / path.name for path in beside[1:]]
 
 
 def find_twin(compiled: Path) -> Path | None:
-    """A compiled file's twin beside it; None where there is none."""
+    """A compiled file's twin, where it should lie; None where there is none."""
     return next((path for path in twin_names(compiled) if path.is_file()), None)

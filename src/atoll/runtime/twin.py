@@ -89,15 +89,24 @@ def _beside(source: object) -> Path:
     path = Path(source) if isinstance(source, (str, Path)) else None
     found = find_twin(path) if path is not None else None
     if found is None:
-        looked = ", ".join(each.name for each in twin_names(path)) if path is not None else ""
+        looked = _looked_for(path) if path is not None else ""
         raise ModelError(
             source,
             "a compiled file runs in software only with the model that it was compiled from, "
             "its twin",
-            received=f"no {looked} beside it" if looked else "no twin",
+            received=f"no {looked}" if looked else "no twin",
             fix="Put it there, or name it with --twin (twin= in Python), or use an Edge TPU",
         )
     return found
+
+
+def _looked_for(path: Path) -> str:
+    places = twin_names(path)
+    names = ", ".join(dict.fromkeys(each.name for each in places))
+    if not names:
+        return ""
+    above = any(each.parent != path.parent for each in places)
+    return f"{names} beside it" + (" or one folder up" if above else "")
 
 
 def _twin_part(model: Model, part: CompiledPart, original: Model, name: object) -> TwinPart:
