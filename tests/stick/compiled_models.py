@@ -38,6 +38,9 @@ class Wrapping:
         chunks: Chunks of instructions in a run.
         overlap: Bytes of the first input that are sent twice.
         scratch: Bytes of scratch memory that the chip writes and reads back.
+        fences: Whether the driver must be through with the inputs before outputs may come, and with
+            these before the chip is done.
+        empty: Whether there are transfers of no bytes, too.
         chunk_bytes: Bytes of a chunk.
     """
 
@@ -47,6 +50,8 @@ class Wrapping:
     chunks: int = 1
     overlap: int = 0
     scratch: int = 0
+    fences: bool = False
+    empty: bool = False
     chunk_bytes: int = 512
 
 
@@ -254,10 +259,16 @@ class _Executable:
         if self.wrapping.scratch:
             found.append(self.transfer(_SCRATCH, "", 0, self.wrapping.scratch, 1))
             found.append(self.transfer(_SCRATCH, "", 0, self.wrapping.scratch, 0))
-        for tensor in self.graph.outputs:
-            name = self.graph.tensors[tensor].name
+        outputs = [self.graph.tensors[tensor].name for tensor in self.graph.outputs]
+        if self.wrapping.empty:
+            found.insert(1, self.transfer(_INPUT, names[0], 8, 0))
+            found.append(self.transfer(_OUTPUT, outputs[0], 0, 0, 1))
+            found.append(self.transfer(_PARAMETER, "", 0, 0))
+        fence = [self.hint(4, self.s.table(0), 0)] if self.wrapping.fences else []
+        found += fence
+        for name in outputs:
             found.append(self.transfer(_OUTPUT, name, 0, sizes[name], 1))
-        return [*found, self.interrupt()]
+        return [*found, *fence, self.interrupt()]
 
     def instructions(self, chunk: int):
         return self.hint(2, self.s.table(1, (0, "Int32", chunk)), 0)

@@ -2,6 +2,7 @@
 
 Run as `stick_client.py DRIVER DEVICE CALLS COMPILED TWIN [COMPILED TWIN...]`, it calls the models
 in turn, and prints a line of JSON a call: whether all outputs are those of the twin in LiteRT.
+DEVICE may have the driver's options behind it: `usb:0,Performance=Low`.
 """
 
 import json
@@ -50,9 +51,15 @@ def outputs(interpreter):
     return {d["name"]: interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()}
 
 
+def options_of(device):
+    """The driver's options."""
+    name, *others = device.split(",")
+    return {"device": name} | dict(each.split("=") for each in others)
+
+
 def main(driver, device, calls, *paths):
     """Runs all models, so many times."""
-    delegate = load_delegate(driver, {"device": device} if device else {})
+    delegate = load_delegate(driver, options_of(device))
     models = []
     for compiled, twin in zip(paths[::2], paths[1::2], strict=True):
         chip, kernels = opened(compiled, [delegate])

@@ -195,9 +195,33 @@ static bool read_program(struct package *package, struct bytes file)
            read_layers(t, 9, program->outputs, &program->output_count);
 }
 
+static int count_programs(const struct package *package)
+{
+    int count = 0;
+    for (int i = 0; i < PROGRAM_TYPES; i++)
+        count += package->programs[i].there;
+    return count;
+}
+
+const struct program *main_program(const struct package *package)
+{
+    static const int WANTED[] = {STAND_ALONE, EXECUTION_ONLY, PARAMETER_CACHING};
+    for (int i = 0; i < PROGRAM_TYPES; i++)
+        if (package->programs[WANTED[i]].there)
+            return &package->programs[WANTED[i]];
+    return NULL;
+}
+
+const struct program *caching_program(const struct package *package)
+{
+    return count_programs(package) == 2 ? &package->programs[PARAMETER_CACHING] : NULL;
+}
+
 struct package *read_package(const void *options, size_t length)
 {
+    static unsigned last_number;
     struct package *package = calloc(1, sizeof *package);
+    package->number = ++last_number;
     package->copy = malloc(length + 1);
     memcpy(package->copy, options, length);
     /* The options are a FlexBuffer map; its only string that matters has a mark of its own. */
@@ -218,6 +242,8 @@ struct package *read_package(const void *options, size_t length)
             sound = sound && within(at + 4, size, multi.length) &&
                     read_program(package, (struct bytes){multi.file + at + 4, size});
         }
+        /* Two programs are one that caches and one that runs. */
+        sound = sound && (count != 2 || !package->programs[STAND_ALONE].there);
     }
     if (sound)
         return package;

@@ -67,6 +67,7 @@ struct program {
 };
 
 struct package {
+    unsigned number;     /* of its own: no other ever had it */
     unsigned char *copy; /* of the options, which all pieces point into */
     struct program programs[PROGRAM_TYPES];
 };
@@ -74,6 +75,12 @@ struct package {
 /* Returns NULL where the options are no package. */
 struct package *read_package(const void *options, size_t length);
 void free_package(struct package *package);
+
+/* The program that is run, and the one that is run before it; NULL for none. Of one program it is
+ * that one, whatever its type says; of three, the one that does without the others. */
+const struct program *main_program(const struct package *package);
+const struct program *caching_program(const struct package *package);
+
 int32_t number_at(struct numbers numbers, size_t index);
 bool same(struct bytes a, struct bytes b);
 

@@ -8,31 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "run.h"
+#include "opening.h"
 #include "tflite.h"
 
 #define PUBLIC __attribute__((visibility("default")))
-enum { MOST_DEVICES = 8 };
+enum { READERS = 8 }; /* of libedgetpu's delegates, where no option says another number */
 
-/* The sticks of this process: each is opened once, however many delegates use it. */
-static struct {
-    struct opened *stick;
-    int users;
-} opened[MOST_DEVICES];
 static int verbosity;
-
-struct edgetpu_delegate {
-    struct delegate base;
-    int index;
-};
 
 struct kernel {
     struct package *package;
-    struct opened *stick;
+    struct stick *stick;
 };
 
 /* By what the delegate points at: a shim may have put another one in its place. */
-static struct opened *stick_of(const void *delegate)
+static struct stick *stick_of(const void *delegate)
 {
     return ((const struct delegate *)delegate)->data;
 }
@@ -56,15 +46,8 @@ static void kernel_free(struct context *context, void *data)
 {
     struct kernel *kernel = data;
     (void)context;
-    forget_parameters();
     free_package(kernel->package);
     free(kernel);
-}
-
-static const struct program *main_program(const struct package *package)
-{
-    const struct program *run = &package->programs[EXECUTION_ONLY];
-    return run->there ? run : &package->programs[STAND_ALONE];
 }
 
 static bool fits(const struct context *context, const struct int_array *tensors,
@@ -143,68 +126,108 @@ static int delegate_prepare(struct context *context, struct delegate *delegate)
     return TFLITE_OK;
 }
 
-/* The index in "usb:N" or ":N"; 0 for "usb" and for none; -1 for what is no stick. */
-static int index_of(const char *device)
+/* A number, and nothing else; -1 for what is none. */
+static int number_of(const char *text)
 {
-    if (*device == '\0' || strcmp(device, "usb") == 0)
-        return 0;
-    const char *digits = strncmp(device, "usb:", 4) == 0 ? device + 4
-                         : *device == ':'                ? device + 1
-                                                         : "x";
     char *end;
-    long index = strtol(digits, &end, 10);
-    return *digits == '\0' || *end != '\0' || index < 0 || index >= MOST_DEVICES ? -1 : (int)index;
+    long number = strtol(text, &end, 10);
+    return *text == '\0' || *end != '\0' || number < 0 || number > MOST_READERS ? -1 : (int)number;
 }
 
-/* What the clock is divided by; options count only where the device has an index. */
-static int clock_of(const char *performance)
+/* The index in "usb:N" or ":N"; -1 for what has none. */
+static int index_of(const char *device)
 {
-    static const char *const NAMES[] = {"Max", "High", "Medium", "Low"};
-    for (int i = 0; i < 4; i++)
-        if (strcmp(performance, NAMES[i]) == 0)
-            return i;
-    return 0;
+    if (strncmp(device, "usb:", 4) == 0)
+        return number_of(device + 4);
+    return *device == ':' ? number_of(device + 1) : -1;
+}
+
+/* False for an option that is not known. */
+static bool set(struct settings *settings, const char *key, const char *value)
+{
+    static const char *const CLOCKS[] = {"Low", "Medium", "High", "Max"};
+    if (strcmp(key, "Performance") == 0) {
+        for (int i = PERFORMANCE_LOW; i <= PERFORMANCE_MAX; i++) {
+            if (strcmp(value, CLOCKS[i]) == 0) {
+                settings->performance = (enum performance)i;
+                return true;
+            }
+        }
+        return false;
+    }
+    if (strcmp(key, "Usb.AlwaysDfu") == 0) {
+        settings->always_dfu = strcmp(value, "True") == 0;
+        return settings->always_dfu || strcmp(value, "False") == 0;
+    }
+    if (strcmp(key, "Usb.MaxBulkInQueueLength") == 0) {
+        settings->readers = number_of(value);
+        return settings->readers >= 0;
+    }
+    return true;
 }
 
 PUBLIC struct delegate *tflite_plugin_create_delegate(char **keys, char **values, size_t count,
                                                       void (*report_error)(const char *))
 {
-    const char *device = "", *performance = "";
+    struct settings settings = {PERFORMANCE_MAX, false, READERS};
+    const char *device = "";
+    struct stick *stick = NULL;
     (void)report_error; /* never called, as by the published driver */
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         if (strcmp(keys[i], "device") == 0)
             device = values[i];
-        else if (strcmp(keys[i], "Performance") == 0)
-            performance = values[i];
-    }
     int index = index_of(device);
-    if (index < 0)
-        return NULL;
-    if (opened[index].users == 0) {
-        int clock = strchr(device, ':') != NULL ? clock_of(performance) : 0;
-        opened[index].stick = open_stick(index, clock, verbosity > 0);
-        if (opened[index].stick == NULL)
-            return NULL;
+    if (index >= 0) {
+        /* Options count only where the device has an index. */
+        struct paths paths;
+        bool known = true;
+        for (size_t i = 0; i < count; i++)
+            known = set(&settings, keys[i], values[i]) && known;
+        list_sticks(&paths);
+        if (known && (size_t)index < paths.count)
+            stick = open_stick(paths.path[index], &settings, verbosity);
+    } else if (*device == '\0' || strcmp(device, "usb") == 0) {
+        stick = open_any_stick(&settings, verbosity);
     }
-    opened[index].users++;
-    struct edgetpu_delegate *made = calloc(1, sizeof *made);
-    made->base.data = opened[index].stick;
-    made->base.prepare = delegate_prepare;
-    made->base.flags = ALLOW_DYNAMIC_TENSORS;
-    made->index = index;
-    return &made->base;
+    if (stick == NULL)
+        return NULL;
+    struct delegate *made = calloc(1, sizeof *made);
+    made->data = stick;
+    made->prepare = delegate_prepare;
+    made->flags = ALLOW_DYNAMIC_TENSORS;
+    return made;
 }
 
 PUBLIC void tflite_plugin_destroy_delegate(struct delegate *delegate)
 {
-    struct edgetpu_delegate *made = (struct edgetpu_delegate *)delegate;
-    if (made == NULL)
+    if (delegate == NULL)
         return;
-    if (--opened[made->index].users == 0) {
-        forget_parameters();
-        close_stick(opened[made->index].stick);
-    }
-    free(made);
+    release_stick(delegate->data);
+    free(delegate);
+}
+
+/* edgetpu_c.h; a stick's type is 1. */
+struct device_record {
+    int type;
+    const char *path;
+};
+
+PUBLIC struct device_record *edgetpu_list_devices(size_t *count)
+{
+    struct listed {
+        struct device_record records[MOST_DEVICES];
+        struct paths paths;
+    } *listed = calloc(1, sizeof *listed);
+    list_sticks(&listed->paths);
+    *count = listed->paths.count;
+    for (size_t i = 0; i < *count; i++)
+        listed->records[i] = (struct device_record){1, listed->paths.path[i]};
+    return listed->records;
+}
+
+PUBLIC void edgetpu_free_devices(struct device_record *records)
+{
+    free(records); /* the first member of its piece of memory */
 }
 
 PUBLIC void edgetpu_verbosity(int level)

@@ -4,17 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIXED_POINT8 = 0, SIGNED_FIXED_POINT8 = 8 };
-enum { MOST_CACHED = 16 };
-enum { Y_TILE, X_TILE, TILE_OFFSET, X_LOCAL, Y_LOCAL, X_ROW };
+#include "fatal.h"
+#include "opening.h"
 
-/* Which caching programs the chip holds; all of one token. */
-static struct {
-    struct opened *stick;
-    uint64_t token;
-    const struct program *programs[MOST_CACHED];
-    size_t count;
-} cached;
+enum { FIXED_POINT8 = 0, SIGNED_FIXED_POINT8 = 8 };
+enum { Y_TILE, X_TILE, TILE_OFFSET, X_LOCAL, Y_LOCAL, X_ROW };
 
 /* What the hints and addresses of a run refer to. */
 struct buffers {
@@ -77,70 +71,68 @@ static void fill_in(const struct buffers *b, struct chunk *chunk)
     }
 }
 
-static void follow(struct opened *stick, const struct buffers *b, const struct hint *hint)
+/* What the worker is to do for a hint. */
+static struct move move_of(const struct buffers *b, const struct hint *hint)
 {
-    const unsigned char *buffer;
     switch (hint->kind) {
     case HINT_INSTRUCTIONS: {
         struct chunk *chunk = &b->program->chunks[hint->start];
         fill_in(b, chunk);
-        send_frame(stick, TAG_INSTRUCTIONS, chunk->code, chunk->length);
-        break;
+        return (struct move){SEND, TAG_INSTRUCTIONS, chunk->code, chunk->length};
     }
-    case HINT_TRANSFER:
-        buffer = buffer_of(b, hint->base, hint->name);
-        if (buffer == NULL)
-            fatal("a hint for an unknown layer");
-        if (hint->direction == OUTFEED)
-            receive(stick, (unsigned char *)(uintptr_t)buffer + hint->start, hint->size);
-        else
-            send_frame(stick, hint->base == BASE_PARAMETER ? TAG_PARAMETERS : TAG_INPUT,
-                       buffer + hint->start, hint->size);
-        break;
     case HINT_INTERRUPT:
-        wait_done(stick);
-        break;
+        return (struct move){INTERRUPT, TAG_INTERRUPT + (int)hint->start, NULL, 0};
+    case HINT_FENCE:
+        return (struct move){FENCE, 0, NULL, 0};
     }
+    const unsigned char *buffer = buffer_of(b, hint->base, hint->name);
+    if (buffer == NULL)
+        fatal("a hint for an unknown layer");
+    unsigned char *data = (unsigned char *)(uintptr_t)buffer + hint->start;
+    if (hint->direction == OUTFEED)
+        return (struct move){RECEIVE, TAG_OUTPUT, data, hint->size};
+    return (struct move){SEND, hint->base == BASE_PARAMETER ? TAG_PARAMETERS : TAG_INPUT, data,
+                         hint->size};
 }
 
-static const char *run_program(struct opened *stick, const struct buffers *b)
+static const char *begin_program(struct stick *stick, const struct buffers *b)
 {
+    size_t count = b->program->hint_count;
     if (!b->program->deterministic)
         return "Executable must have fully deterministic DMA hints when DMA descriptors from "
                "device are disabled.";
-    for (size_t i = 0; i < b->program->hint_count; i++)
-        follow(stick, b, &b->program->hints[i]);
-    wait_sent(stick);
+    struct move *moves = malloc((count + 1) * sizeof *moves);
+    for (size_t i = 0; i < count; i++)
+        moves[i] = move_of(b, &b->program->hints[i]);
+    begin(stick->worker, moves, count);
+    free(moves);
     return NULL;
 }
 
-static bool is_cached(struct opened *stick, const struct program *program)
+static bool is_cached(const struct cache *cache, unsigned package)
 {
-    if (cached.stick != stick || cached.token != program->token)
-        return false;
-    for (size_t i = 0; i < cached.count; i++)
-        if (cached.programs[i] == program)
+    for (size_t i = 0; i < cache->count; i++)
+        if (cache->packages[i] == package)
             return true;
     return false;
 }
 
-void forget_parameters(void)
+/* Programs of another token, and those without one, lose what is on the chip. */
+static const char *load_parameters(struct stick *stick, const struct package *package,
+                                   const struct program *main)
 {
-    cached.count = 0;
-    cached.stick = NULL;
-}
-
-static const char *load_parameters(struct opened *stick, const struct program *program)
-{
-    struct buffers b = {.program = program};
-    if (is_cached(stick, program))
+    struct cache *cache = &stick->cache;
+    struct buffers b = {.program = caching_program(package)};
+    if (main->token == 0 || main->token != cache->token) {
+        cache->token = 0;
+        cache->count = 0;
+    }
+    if (b.program == NULL || is_cached(cache, package->number))
         return NULL;
-    if (cached.stick != stick || cached.token != program->token || cached.count == MOST_CACHED)
-        cached.count = 0;
-    cached.stick = stick;
-    cached.token = program->token;
-    cached.programs[cached.count++] = program;
-    return run_program(stick, &b);
+    cache->token = b.program->token;
+    if (cache->count < MOST_CACHED)
+        cache->packages[cache->count++] = package->number;
+    return begin_program(stick, &b);
 }
 
 /* The element (y, x, z) lies where the six maps say. */
@@ -166,31 +158,34 @@ static void take_out_of_tiles(const struct layer *layer, const unsigned char *fr
     }
 }
 
-const char *run_package(struct opened *stick, struct package *package, unsigned char **inputs,
-                        unsigned char **outputs)
+/* A tensor as it is sent. What lies behind it is another thing each time. */
+static unsigned char *padded(const struct layer *layer, const unsigned char *tensor)
 {
-    const struct program *caching = &package->programs[PARAMETER_CACHING];
-    const struct program *program = &package->programs[EXECUTION_ONLY];
-    const char *wrong = NULL;
-    if (!program->there)
-        program = &package->programs[STAND_ALONE];
+    static unsigned char behind;
+    size_t length = tensor_bytes(layer);
+    unsigned char *buffer = malloc(layer->size);
+    memset(buffer, ++behind, layer->size);
+    memcpy(buffer, tensor, length);
+    return buffer;
+}
+
+static const char *run(struct stick *stick, struct package *package, unsigned char **inputs,
+                       unsigned char **outputs)
+{
+    const struct program *program = main_program(package);
     struct buffers b = {.program = program, .scratch = malloc(program->scratch + 1)};
-    if (caching->there)
-        wrong = load_parameters(stick, caching);
-    else
-        cached.count = 0;
     for (size_t i = 0; i < program->input_count; i++) {
-        const struct layer *layer = &program->inputs[i];
-        size_t length = tensor_bytes(layer);
-        if (layer->type == SIGNED_FIXED_POINT8)
-            flip(inputs[i], length);
-        b.inputs[i] = calloc(1, layer->size);
-        memcpy(b.inputs[i], inputs[i], length);
+        if (program->inputs[i].type == SIGNED_FIXED_POINT8)
+            flip(inputs[i], tensor_bytes(&program->inputs[i]));
+        b.inputs[i] = padded(&program->inputs[i], inputs[i]);
     }
     for (size_t i = 0; i < program->output_count; i++)
         b.outputs[i] = malloc(program->outputs[i].size);
+    const char *wrong = load_parameters(stick, package, program);
     if (wrong == NULL)
-        wrong = run_program(stick, &b);
+        wrong = begin_program(stick, &b);
+    /* The run does not wait for the parameters' event: their frames follow each other at once. */
+    wait_for_all(stick->worker);
     for (size_t i = 0; wrong == NULL && i < program->output_count; i++) {
         const struct layer *layer = &program->outputs[i];
         take_out_of_tiles(layer, b.outputs[i], outputs[i]);
@@ -202,5 +197,14 @@ const char *run_package(struct opened *stick, struct package *package, unsigned 
         free(b.outputs[i]);
     }
     free(b.scratch);
+    return wrong;
+}
+
+const char *run_package(struct stick *stick, struct package *package, unsigned char **inputs,
+                        unsigned char **outputs)
+{
+    pthread_mutex_lock(&stick->lock);
+    const char *wrong = run(stick, package, inputs, outputs);
+    pthread_mutex_unlock(&stick->lock);
     return wrong;
 }

@@ -215,24 +215,23 @@ void drop_transfers(libusb_device_handle *handle)
     send_next(stick);
 }
 
-/* Ends what has timed out; returns when the next will, 0 for never. */
+/* Ends the reads that have timed out; returns when the next will, 0 for never. What is sent does not
+ * time out by itself: a stick takes it, however long it thinks about what was sent before. */
 int64_t expire(libusb_context *context)
 {
     int64_t now = now_ns(), first = 0;
     unsigned count = meet_sticks();
     for (unsigned i = 0; i < count; i++) {
         struct stick *stick = stick_at(i);
-        struct queue *queues[] = {&stick->out, &stick->in[1], &stick->in[2], &stick->in[3]};
-        for (size_t q = 0; q < sizeof queues / sizeof *queues; q++) {
-            struct entry *next, *entry = queues[q]->head;
+        for (unsigned e = 1; e < ENDPOINTS; e++) {
+            struct entry *next, *entry = stick->in[e].head;
             for (; entry != NULL; entry = next) {
                 next = entry->next;
-                /* What the brain looks at has left the host: it takes as long as it takes. */
-                if (entry->due_ns == 0 || entry == stick->sent ||
+                if (entry->due_ns == 0 ||
                     transfer_of(entry)->dev_handle->device->context != context)
                     continue;
                 if (entry->due_ns <= now)
-                    finish(stick, queues[q], entry, LIBUSB_TRANSFER_TIMED_OUT);
+                    finish(stick, &stick->in[e], entry, LIBUSB_TRANSFER_TIMED_OUT);
                 else if (first == 0 || entry->due_ns < first)
                     first = entry->due_ns;
             }
