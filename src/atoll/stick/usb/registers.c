@@ -10,9 +10,12 @@ enum {
     POWER = 0x1a318,            /* scu_ctrl_3 */
     CORE_FIRST = 0x40000,       /* what sleep clears */
     CORE_LAST = 0x4ffff,
-    OUTFEED_CHUNK = 0x4c058     /* in units of 8 bytes */
+    OUTFEED_CHUNK = 0x4c058,    /* in units of 8 bytes */
+    CREDITS = 0x4c150           /* ep_status_credit: how much each endpoint takes */
 };
 
+/* As much as there can be: a driver that asks is not kept waiting. */
+static const uint64_t ALL_CREDITS = UINT64_MAX >> 1;
 static const uint64_t POWER_AT_RESET = 0x80050410;
 static const uint64_t FORCE_SLEEP = UINT64_C(3) << 22;
 static const uint64_t POWER_STATE = UINT64_C(3) << 8;
@@ -31,6 +34,8 @@ static struct stick_register *find(struct stick *stick, uint32_t address)
 uint64_t read_register(struct stick *stick, uint32_t address)
 {
     const struct stick_register *found = find(stick, address);
+    if (address == CREDITS)
+        return ALL_CREDITS;
     return found == NULL ? 0 : found->value;
 }
 
