@@ -13,12 +13,13 @@ STRICT = ("-Wall", "-Wextra", "-Werror")
 _BYTES = {"old": 64, "new": 88}
 
 
-def driver(struct: Literal["old", "new"] = "new") -> Path:
+def driver(struct: Literal["old", "new"] = "new", *, flags: tuple[str, ...] = ()) -> Path:
     """The stand-in driver.
 
     Args:
         struct: "old" passes TfLiteRegistration as the published libedgetpu does, 64 bytes and
             rubbish behind them: LiteRT crashes without a shim. "new" passes today's 88 bytes.
+        flags: Further flags for the linker.
 
     Returns:
         A libedgetpu.so.1 that needs a libusb-1.0.so.0.
@@ -29,5 +30,6 @@ def driver(struct: Literal["old", "new"] = "new") -> Path:
         "libedgetpu.so.1",
         libraries=("pthread",),
         include=(SOURCES,),
-        flags=(*STRICT, f"-DREGISTRATION={_BYTES[struct]}", str(usb)),
+        # It must need libusb as the real one does: by its SONAME, whatever the linker's defaults.
+        flags=(*STRICT, f"-DREGISTRATION={_BYTES[struct]}", *flags, "-Wl,--no-as-needed", str(usb)),
     )

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from atoll.edgetpu.package import packages
 from atoll.errors import ModelError
-from atoll.stick.chip import EVENT_ENDPOINT, OUTPUT_ENDPOINT, Chip, Violation
+from atoll.stick.chip import EVENT_ENDPOINT, FENCE, OUTPUT_ENDPOINT, Chip, Violation
 from atoll.stick.frames import event, header
 from atoll.stick.known import know
-from atoll.stick.program import Code, Program, What
+from atoll.stick.program import Code, Program, Step, What
 from atoll.tflite.reader import read_model
 
 
@@ -199,6 +199,74 @@ def test_every_bit_of_the_instructions_counts_but_those_filled_in(first_once, da
     sent = bytearray(chunk.bitstream)
     sent[bit // 8] ^= 1 << bit % 8
     assert Code(chunk).fits(np.frombuffer(sent, np.uint8)) == free
+
+
+def main_program(model):
+    (found,) = (program for program in model.parts[0].programs if not program.is_caching)
+    return found
+
+
+def test_what_lies_behind_a_tensor_may_differ_each_time(tmp_path, inputs):
+    """The published driver sends what is in memory there, which other threads write to."""
+    model = Model(tmp_path, "twice", Wrapping(cached=False))
+    program = main_program(model)
+    whole = Step(What.INPUT, "input", 0, 248)
+    again = Step(What.INPUT, "input", 0, 248, known=248)
+    program.steps = (*program.steps[:2], whole, again, *program.steps[4:])
+    frames = model.frames(model.run, inputs)[:2]
+
+    def sent(*behind):
+        chip = new_chip(model)
+        return send(chip, [*frames, *((1, inputs[:243].tobytes() + each) for each in behind)])
+
+    assert sent(b"where", b"other") == sent(b"where", b"where")
+    changed = bytes([inputs[0] ^ 1, *inputs[1:]])
+    found = violation(new_chip(model), [*frames, (1, inputs.tobytes()), (1, changed)])
+    assert "the first of them at 0" in found.came
+
+
+def test_scratch_memory_is_compared_where_the_chip_wrote_it(tmp_path, inputs):
+    """The rest is whatever the driver's memory had."""
+    model = Model(tmp_path, "scratch", Wrapping(scratch=32, cached=False))
+    program = main_program(model)
+    before = [Step(What.SCRATCH_OUT, "", start, 8) for start in (0, 24)]
+    at = [step.what for step in program.steps].index(What.SCRATCH_OUT)
+    program.steps = (*program.steps[:at], *before, *program.steps[at + 1 :])
+    *frames, (tag, _) = model.frames(model.run, inputs)
+    kept = bytes(8) + b"whatever was ..." + bytes(8)
+    assert len(send(new_chip(model), [*frames, (tag, kept)])) == 5
+    assert "scratch" in str(violation(new_chip(model), [*frames, (tag, flipped(kept, 25))]))
+
+
+def test_fences_stand_among_the_answers(tmp_path, inputs):
+    """What follows one comes when the driver has passed it."""
+    model = Model(tmp_path, "fenced", Wrapping(fences=True, cached=False))
+    endpoints = [each for each, _ in send(new_chip(model), model.frames(model.run, inputs))]
+    assert endpoints == [FENCE, OUTPUT_ENDPOINT, OUTPUT_ENDPOINT, FENCE, EVENT_ENDPOINT]
+
+
+@pytest.mark.parametrize(("token", "stays"), [(0x1234, True), (0, False), (77, False)])
+def test_a_program_that_brings_its_parameters_spares_those_of_its_token(
+    first, tmp_path, inputs, token, stays
+):
+    """The driver goes by the token, so it does not send them again."""
+    other = Model(tmp_path, "other", Wrapping(seed=5, token=token, cached=False), seed=4)
+    chip = new_chip(first, other)
+    load(chip, first)
+    send(chip, other.frames(other.run, inputs))
+    run = first.frames(first.run, inputs)
+    if stays:
+        assert send(chip, run)
+    else:
+        assert "token 0x1234" in violation(chip, run).due
+
+
+def test_parameters_that_are_loaded_again_take_no_more_room(first):
+    """A program that opens its model for each photo loads them each time."""
+    chip = new_chip(first)
+    for _ in range(3):
+        load(chip, first)
+    assert len(chip._cached) == 1
 
 
 def test_a_chip_that_is_not_set_up_answers_nothing(first):

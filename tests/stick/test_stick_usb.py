@@ -1,6 +1,5 @@
 """The stand-in libusb, seen by others than the driver."""
 
-import ctypes
 import json
 import re
 import socket
@@ -71,12 +70,21 @@ def test_the_c_code_compiles_without_a_warning(compiler, monkeypatch):
 
 def test_everything_is_there_that_libedgetpu_imports(library):
     """One function less, and the driver does not even load."""
-    loaded = ctypes.CDLL(str(library))
-    assert [name for name in IMPORTED if not hasattr(loaded, f"libusb_{name}")] == []
-    loaded.libusb_error_name.restype = loaded.libusb_strerror.restype = ctypes.c_char_p
-    assert loaded.libusb_error_name(-3) == b"LIBUSB_ERROR_ACCESS"
-    assert loaded.libusb_strerror(-4) == b"No such device (it may have been disconnected)"
-    assert loaded.libusb_error_name(-77) == b"**UNKNOWN**"
+    code = (
+        "import ctypes, json, sys; usb = ctypes.CDLL(sys.argv[1]);"
+        "usb.libusb_error_name.restype = usb.libusb_strerror.restype = ctypes.c_char_p;"
+        "missing = [name for name in sys.argv[2:] if not hasattr(usb, f'libusb_{name}')];"
+        "texts = usb.libusb_error_name(-3), usb.libusb_strerror(-4), usb.libusb_error_name(-77);"
+        "print(json.dumps([missing, *(text.decode() for text in texts)]))"
+    )
+    # Elsewhere: a libusb that is loaded is every later library's libusb.
+    done = subprocess.run([sys.executable, "-c", code, library, *IMPORTED], capture_output=True)
+    assert json.loads(done.stdout) == [
+        [],
+        "LIBUSB_ERROR_ACCESS",
+        "No such device (it may have been disconnected)",
+        "**UNKNOWN**",
+    ]
 
 
 def test_nothing_else_is_in_the_way(library):
@@ -204,6 +212,8 @@ def test_pyusb_sees_sticks_with_their_firmware(seen_by_pyusb):
     assert first["raw"][16:24] == "d1180293"
     # Awake: the state of power reads 0, and all else as it was written.
     assert first["register"] == 0x10850410 & ~0x300
+    # Drivers that ask whether there is room are told yes.
+    assert first["credits"] == 2**63 - 1
     # A chip that was not set up takes no data, and a read that nobody answers times out.
     assert (first["write"], first["read"]) == (-1, -7)
     assert "0x44018" in sticks[0].report.violations[0]

@@ -28,6 +28,7 @@ def looked_at(device):
         low, high = POWER & 0xFFFF, POWER >> 16
         device.ctrl_transfer(0x40, 1, low, high, DIVIDED.to_bytes(4, "little"))
         found["register"] = int.from_bytes(device.ctrl_transfer(0xC0, 1, low, high, 4), "little")
+        found["credits"] = int.from_bytes(device.ctrl_transfer(0xC0, 0, 0xC150, 4, 8), "little")
         for name, action in (
             ("write", lambda: device.write(1, bytes(8))),
             ("read", lambda: device.read(0x82, 16, timeout=30)),
