@@ -12,7 +12,7 @@ from atoll.host.sysfs import can_access, read_entries, read_int, read_text
 State = Literal["firmware", "ready"]
 
 # A stick's USB ids: before its firmware is loaded, which the driver does at the first use, and
-# after. The driver lists them in this order.
+# after.
 IDS: dict[tuple[str, str], State] = {
     ("1a6e", "089a"): "firmware",
     ("18d1", "9302"): "ready",
@@ -25,7 +25,7 @@ class UsbStick:
     """An Edge TPU on USB.
 
     Attributes:
-        index: Its number in the driver's order: it is called `usb:index`.
+        index: Its number in libusb's order: it is called `usb:index`.
         state: "firmware" before its first use since it got power, "ready" after it.
         bus: Number of the bus.
         address: Number of the device on that bus, which changes whenever it is plugged in.
@@ -66,22 +66,42 @@ class UsbStick:
 
 
 def usb_sticks(root: Path = Path("/")) -> list[UsbStick]:
-    """The sticks that are plugged in, in the driver's order.
+    """The sticks that are plugged in, in libusb's order.
 
-    libedgetpu lists first those that wait for firmware, then the others, each in libusb's order
-    (beagle_usb_driver_provider.cc, local_usb_device.cc). libusb puts every device that it finds in
-    front of those it has (core.c), and finds them sorted by their path in sysfs where it was built
-    with udev (linux_udev.c), as distributions do: so the last path comes first. Measured with
-    Debian's libusb 1.0.26 on 40 made-up trees of sysfs; not tried with real sticks.
+    libusb puts every device that it finds in front of those it has (core.c), and finds them sorted
+    by their path in sysfs where it was built with udev (linux_udev.c), as distributions do: so the
+    last path comes first. Measured with Debian's libusb 1.0.26 on 40 made-up trees of sysfs; not
+    tried with real sticks. libedgetpu lists those that wait for firmware before the others, each in
+    this order (beagle_usb_driver_provider.cc); as its numbers change with the first use of a stick,
+    they are not taken for names (atoll.runtime.driver.choosing).
 
     Args:
         root: Where the file system begins.
     """
-    states = list(IDS.values())
     found = [stick for entry in read_entries(root / _FOLDER) if (stick := _stick(root, entry))]
     found.sort(key=lambda stick: Path(os.path.realpath(stick.sysfs)).parts, reverse=True)
-    found.sort(key=lambda stick: states.index(stick.state))
     return [replace(stick, index=index) for index, stick in enumerate(found)]
+
+
+def is_stick(sysfs: Path) -> bool:
+    """Whether the kernel's folder of a device on USB is that of a stick."""
+    ids = read_text(sysfs / "idVendor") or "", read_text(sysfs / "idProduct") or ""
+    return ids in IDS
+
+
+def is_claimed(sysfs: Path) -> bool:
+    """Whether a program has claimed an interface of a device: the kernel calls its driver usbfs.
+
+    This tells of programs of other users, and in other containers, too.
+
+    Args:
+        sysfs: The kernel's folder about the device.
+    """
+    return any(
+        (sysfs / entry.name / "driver").resolve().name == "usbfs"
+        for entry in read_entries(sysfs)
+        if entry.name.startswith(f"{sysfs.name}:")
+    )
 
 
 def _stick(root: Path, entry: os.DirEntry[str]) -> UsbStick | None:

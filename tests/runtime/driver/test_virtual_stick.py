@@ -7,6 +7,7 @@ driver is a stand-in, or the real libedgetpu where ATOLL_LIBEDGETPU names one.
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,21 @@ def test_a_sound_stick_gives_the_twins_answers(bench, libraries, library):
     for seed in range(CALLS):
         stick.call(seed)
     assert stick.device.notes == []
+
+
+def test_sticks_that_wait_for_their_firmware_are_told_apart(bench):
+    """Just plugged in, and opened at once: each must be one of its own, at the first try."""
+    stick = bench(firmware=True, count=3)
+    options = stick.device._options
+    devices = [ChildDevice.shared(f"usb:{n}", options) for n in range(3)]
+    with ThreadPoolExecutor() as pool:
+        kernels = list(pool.map(lambda device: device.load(stick.part), devices))
+    for seed in range(CALLS):
+        for stick.kernel in kernels:
+            stick.call(seed)
+    for device in devices:
+        device.close()
+    assert [each.report.runs for each in stick.environment.sticks] == [CALLS] * 3
 
 
 @pytest.mark.parametrize("fault", sorted(set(FAULTS) - {"access", "busy"}))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from atoll.host.findings import ok, problem, skipped, warning
 from atoll.host.found import describe
-from atoll.host.sysfs import read_entries, read_int
+from atoll.host.sysfs import read_int
 from atoll.host.udev import (
     APEX_GROUP,
     apex_cure,
@@ -16,7 +16,7 @@ from atoll.host.udev import (
     names_apex,
     usb_cure,
 )
-from atoll.host.usb import IDS, UsbStick
+from atoll.host.usb import IDS, UsbStick, is_claimed
 from atoll.host.users import describe_mode, find_holders, group_of, own_groups, own_name
 from atoll.host.virtual import virtual_sticks
 
@@ -141,7 +141,7 @@ def in_use(host: Host, device: Found) -> Finding:
     held, claimed = find_holders(host.root, device.node) if device.node else None, False
     found = held.found if held else ()
     if isinstance(device, UsbStick):
-        claimed = _is_claimed(device)
+        claimed = is_claimed(device.sysfs)
     elif device.apex is not None:
         claimed = read_int(device.apex / "is_device_owned") == 1
         owner = read_int(device.apex / "device_owner")
@@ -163,15 +163,6 @@ def in_use(host: Host, device: Found) -> Finding:
 
 def _busy(who: str, device: Found, *cure: str) -> Finding:
     return problem(f"{who} has it open", *cure, device=device.name)
-
-
-def _is_claimed(stick: UsbStick) -> bool:
-    """Whether a program has claimed an interface: the kernel then calls its driver usbfs."""
-    return any(
-        (stick.sysfs / entry.name / "driver").resolve().name == "usbfs"
-        for entry in read_entries(stick.sysfs)
-        if entry.name.startswith(f"{stick.port}:")
-    )
 
 
 def udev_named(host: Host) -> Iterator[Finding]:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from atoll.errors import AtollError, DeviceLostError
 from atoll.runtime.driver.arena import Arena, laid_out, unnamed_file
+from atoll.runtime.driver.choosing import NotOpenedError
 from atoll.runtime.driver.guard import preloading, without_guard
 from atoll.runtime.driver.library import library_path
-from atoll.runtime.driver.opening import NotOpenedError, explained
+from atoll.runtime.driver.opening import explained
 from atoll.runtime.driver.process import WorkerProcess
 from atoll.runtime.driver.wire import BLIND, ConnectionLost, Kind, NoAnswer, shown
 

@@ -6,9 +6,10 @@ import struct
 from typing import TYPE_CHECKING
 
 from atoll.errors import DeviceError
+from atoll.runtime.driver.choosing import NotOpenedError
 from atoll.runtime.driver.guard import without_guard
 from atoll.runtime.driver.library import library_path
-from atoll.runtime.driver.opening import NotOpenedError, explained, open_driver
+from atoll.runtime.driver.opening import explained, open_driver
 from atoll.runtime.driver.options import DriverOptions
 
 if TYPE_CHECKING:

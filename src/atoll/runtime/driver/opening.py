@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from atoll.errors import DeviceError
+from atoll.runtime.driver.choosing import NotOpenedError, chosen
 from atoll.runtime.driver.library import DriverLibrary
 from atoll.runtime.driver.shim import ShimmedDelegate
+from atoll.runtime.driver.turns import turn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from atoll.runtime.driver.library import Attached
-
 # From this level on, the driver says why it could not open a device.
 _TELLS_WHY = 1
-
-
-class NotOpenedError(DeviceError):
-    """A device that the driver does not see, or does not open. It says seldom why."""
 
 
 def explained(error: NotOpenedError, words: str = "") -> DeviceError:
@@ -60,43 +57,18 @@ def open_driver(
         NotOpenedError: The device is not there, or cannot be opened.
     """
     library = DriverLibrary(path)
-    named = _chosen(library.attached(), device)
-    options = {**extra} if named == "edgetpu" else {"device": named, **extra}
-    library.set_verbosity(max(verbosity, _TELLS_WHY))
-    native = library.create(options)
-    library.set_verbosity(verbosity)
+    with contextlib.nullcontext() if device.startswith("pci") else turn():
+        choice = chosen(library.attached(), device)
+        # The driver's options count only with a number.
+        options = {"device": choice.option, **extra} if choice.option else {**extra}
+        library.set_verbosity(max(verbosity, _TELLS_WHY))
+        native = library.create(options)
+        library.set_verbosity(verbosity)
     if native is None:
         raise NotOpenedError(
-            named,
+            choice.name,
             "the driver must be able to open it",
             received=f"the driver says: {library.reason}" if library.reason else "",
             fix="Run: atoll doctor",
         )
-    return library, ShimmedDelegate(library, native, named)
-
-
-def _chosen(attached: list[Attached] | None, device: str) -> str:
-    """The device's name with a number, as the driver's options count only with one."""
-    if attached is None:
-        return device
-    kind, _, number = device.partition(":")
-    usable = [each.kind for each in attached if each.kind in ("pci", "usb")]
-    if kind == "edgetpu":
-        if usable:
-            # The driver's own choice: PCI Express first.
-            return f"{min(usable)}:0"
-    elif usable.count(kind) > int(number):
-        return device
-    raise NotOpenedError(
-        device,
-        "there must be such an Edge TPU",
-        received=f"the driver sees {_counted(usable)}",
-        fix="Run: atoll doctor",
-    )
-
-
-def _counted(kinds: list[str]) -> str:
-    if not kinds:
-        return "no device"
-    names = {"usb": "on USB", "pci": "on PCI Express"}
-    return " and ".join(f"{kinds.count(kind)} {names[kind]}" for kind in sorted(set(kinds)))
+    return library, ShimmedDelegate(library, native, choice.name)

@@ -14,7 +14,7 @@ from enum import IntEnum
 from typing import Any
 
 from atoll import errors
-from atoll.runtime.driver.opening import NotOpenedError
+from atoll.runtime.driver.choosing import NotOpenedError
 
 _HEADER = struct.Struct("<IIII")
 _TIMEOUT = struct.Struct("ll")
