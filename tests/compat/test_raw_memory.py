@@ -123,8 +123,9 @@ def test_a_frame_behind_a_descriptor_is_copied(interpreter, wanted):
         edgetpu.invoke_with_dmabuffer(handle, descriptor, SIZE)
         assert np.array_equal(output(interpreter), wanted)
         os.truncate(descriptor, 10)
-        with pytest.raises(RuntimeError, match="InvokeWithDmaBuffer failed: "):
-            edgetpu.invoke_with_dmabuffer(handle, descriptor, SIZE)
+        for broken in (descriptor, -1):
+            with pytest.raises(RuntimeError, match="InvokeWithDmaBuffer failed: "):
+                edgetpu.invoke_with_dmabuffer(handle, broken, SIZE)
     finally:
         os.close(descriptor)
 

@@ -6,7 +6,7 @@ import weakref
 import numpy as np
 import pytest
 
-from atoll.errors import CompilerError, DeviceError
+from atoll.errors import CompilerError, DeviceError, ModelError
 from atoll.runtime.delegate import PythonDelegate
 from atoll.tflite.graph import Model, Operator, Subgraph, Tensor
 from atoll.tflite.types import TYPES
@@ -141,16 +141,43 @@ def test_memory_that_moves_is_followed():
     """LiteRT moves its tensors when an input is resized: an old view would read freed memory."""
     from ai_edge_litert.interpreter import Interpreter
 
-    delegate = PythonDelegate("mine", adding)
-    interpreter = Interpreter(model_content=chain(b"5"), experimental_delegates=[delegate])
+    class Growing:
+        """Takes any shape."""
+
+        def output_shapes(self, taken):
+            return taken
+
+        def __call__(self, inputs, outputs):
+            outputs[0][...] = inputs[0] + 5
+
+    delegate = PythonDelegate("mine", lambda _index, _payload: Growing())
+    interpreter = Interpreter(model_content=chain(b""), experimental_delegates=[delegate])
     interpreter.allocate_tensors()
     assert call(interpreter, np.zeros((1, 4), np.float32)).tolist() == [[5] * 4]
     interpreter.resize_tensor_input(0, (1, 4096))
     interpreter.allocate_tensors()
+    array = np.arange(4096, dtype=np.float32)[None]
+    assert np.array_equal(call(interpreter, array), array + 5)
+    assert delegate.failure() is None
+
+
+@pytest.mark.parametrize("shape", [[2, 4], [4, 1]])
+def test_an_input_that_was_resized_is_refused(shape):
+    """A compiled part is made for one shape; with another it would compute something else."""
+    delegate = PythonDelegate("mine", adding)
+    interpreter = opened(chain(b"1"), delegate)
+    index = interpreter.get_input_details()[0]["index"]
+    interpreter.resize_tensor_input(index, shape)
     with pytest.raises(RuntimeError):
-        # The output keeps its size: numpy must notice, where C would write on.
-        call(interpreter, np.ones((1, 4096), np.float32))
-    assert "ValueError" in str(delegate.failure())
+        interpreter.allocate_tensors()
+    failure = delegate.failure()
+    assert isinstance(failure, ModelError)
+    assert "takes an input of shape [1, 4]" in str(failure)
+    assert f"resized to {shape}" in str(failure)
+    interpreter.resize_tensor_input(index, [1, 4])
+    interpreter.allocate_tensors()
+    array = np.float32([[1, 2, 3, 4]])
+    assert np.array_equal(call(interpreter, array), array + 1)
 
 
 def test_nothing_keeps_a_model_in_memory():

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from atoll.errors import AtollError, DeviceError
+from atoll.errors import AtollError, DeviceError, ModelError
 from atoll.runtime import litert_structs as lite
 from atoll.tflite.types import BY_NAME
 
@@ -165,27 +165,37 @@ class _Operators:
         for index in inputs if hasattr(kernel, "output_shapes") else (*inputs, *outputs):
             _check_layout(context, index)
         return _Claimed(
-            kernel, [_Window(index) for index in inputs], [_Window(index) for index in outputs]
+            kernel,
+            [_Window(index) for index in inputs],
+            [_Window(index) for index in outputs],
+            [_shape(context, index) for index in inputs],
         )
 
     def _resize(self, address: int, node: int) -> None:
         """Gives outputs the shapes that the kernel says, where it says any."""
         claimed = self._of(node)
+        context = lite.Context.from_address(address)
+        taken = [_shape(context, window.index) for window in claimed.inputs]
         shapes = getattr(claimed.kernel, "output_shapes", None)
         if shapes is None:
+            if taken != claimed.shapes:
+                raise self._resized(claimed.shapes, taken)
             return
-        context = lite.Context.from_address(address)
-
-        def shape(window: _Window) -> Shape:
-            return tuple(lite.integers(context.tensors[window.index].dims))
-
-        taken = [shape(window) for window in claimed.inputs]
         for window, wanted in zip(claimed.outputs, shapes(taken), strict=True):
-            if shape(window) != wanted:
+            if _shape(context, window.index) != wanted:
                 tensor = c.addressof(context.tensors[window.index])
                 status = context.resize_tensor(address, tensor, lite.owned_int_array(wanted))
                 if status != lite.OK:
                     raise RuntimeError(f"LiteRT did not resize tensor {window.index} to {wanted}")
+
+    def _resized(self, wanted: Sequence[Shape], taken: Sequence[Shape]) -> ModelError:
+        old, new = next(pair for pair in zip(wanted, taken, strict=True) if pair[0] != pair[1])
+        return ModelError(
+            self.name,
+            f"it takes an input of shape {list(old)}, for which it was compiled",
+            received=f"an input that was resized to {list(new)}",
+            fix="Leave the input's shape as it is",
+        )
 
     def _of(self, node: int) -> _Claimed:
         handle = c.c_void_p.from_address(node + lite.Node.user_data.offset).value
@@ -232,11 +242,23 @@ class _Window:
 
 @dataclass
 class _Claimed:
-    """One operator that was taken over."""
+    """One operator that was taken over.
+
+    Attributes:
+        kernel: What it does.
+        inputs: What it takes.
+        outputs: What it gives.
+        shapes: The inputs' shapes, as the model has them.
+    """
 
     kernel: Kernel
     inputs: list[_Window]
     outputs: list[_Window]
+    shapes: list[Shape]
+
+
+def _shape(context: lite.Context, index: int) -> Shape:
+    return tuple(lite.integers(context.tensors[index].dims))
 
 
 def _array(tensor: lite.LiteTensor) -> np.ndarray:

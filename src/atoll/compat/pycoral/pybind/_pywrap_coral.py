@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,6 +59,8 @@ def InvokeWithDmaBuffer(interpreter_handle: int, dma_fd: int, size: int) -> None
         _invoke("InvokeWithDmaBuffer", interpreter_handle, 0, size)
     needed = input_view(interpreter).nbytes
     try:
+        # Python maps memory of zeros where the descriptor is none.
+        os.fstat(dma_fd)
         with mmap.mmap(dma_fd, needed, access=mmap.ACCESS_READ) as mapped:
             content = np.frombuffer(mapped[:needed], np.uint8)
     except (OSError, ValueError) as error:
