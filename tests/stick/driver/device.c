@@ -222,7 +222,7 @@ int submit(struct device *device, unsigned char type, unsigned char endpoint, un
     struct flight *flight = malloc(sizeof *flight);
     pthread_mutex_lock(&device->lock);
     struct libusb_transfer *transfer = libusb_alloc_transfer(0);
-    *flight = (struct flight){device->flights, device, transfer, done, user};
+    *flight = (struct flight){NULL, device, transfer, done, user};
     pthread_mutex_lock(&device->flight_lock);
     flight->next = device->flights;
     device->flights = flight;
