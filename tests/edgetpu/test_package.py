@@ -8,7 +8,19 @@ import json
 import random
 
 import pytest
-from compiled_files import Slots, hint, meta, options, package
+from compiled_files.package import executable, options, package
+from compiled_files.programs import (
+    CACHING,
+    EXECUTION,
+    PARAMETER,
+    InstructionHint,
+    InterruptHint,
+    Layer,
+    Program,
+    TransferHint,
+    addresses,
+)
+from compiled_files.slots import Slots
 
 from atoll.edgetpu.package import packages, read_package
 from atoll.edgetpu.package_tables import (
@@ -30,49 +42,29 @@ CHUNK = bytes(range(64))
 PARAMETERS = bytes(128)
 
 
-def layer(s, name, kind, table):
-    text = s.builder.CreateString(name)
-    numerics = s.table(2, (0, "Int32", 128), (1, "Float32", 0.5))
-    fields = ((1, "Int32", 24), (2, "Int32", 2), (3, "Int32", 3), (4, "Int32", 4))
-    tail = ((5, "offset", numerics), (7, "Uint8", kind), (8, "offset", table))
-    return s.table(12, (0, "offset", text), *fields, *tail)
-
-
-def executable(kind=2, offset_bit=70, chunk=0, size=128, union=2):
-    s = Slots()
-    places = [
-        s.table(2, (0, "offset", meta(s, 2, position=p)), (1, "Int32", offset_bit + 128 * p))
-        for p in (0, 1)
-    ]
-    stream, places = s.builder.CreateByteVector(CHUNK), s.vector(places)
-    chunks = s.vector([s.table(2, (0, "offset", stream), (1, "offset", places))])
-    transfer = s.table(3, (0, "offset", meta(s, 2)), (2, "Int32", size))
-    hints = [
-        hint(s, union, s.table(1, (0, "Int32", chunk))),
-        hint(s, 1, transfer),
-        hint(s, 3, s.table(1), direction=1),
-    ]
-    hints = s.table(2, (0, "offset", s.vector(hints)), (1, "Bool", True))
-    layout = s.table(6, *((i, "offset", s.integers([i, i + 1])) for i in range(6)))
-    inputs = s.vector([layer(s, "in", 2, s.table(0))])
-    outputs = s.vector([layer(s, "out", 1, s.table(3, (0, "offset", layout)))])
-    parameters = s.builder.CreateByteVector(PARAMETERS)
-    chip = s.builder.CreateString("beagle")
-    return s.finish(
-        s.table(
-            17,
-            (3, "Int32", 1),
-            (4, "Int32", 640),
-            (5, "offset", chunks),
-            (6, "offset", parameters),
-            (7, "offset", hints),
-            (8, "offset", inputs),
-            (9, "offset", outputs),
-            (10, "offset", chip),
-            (12, "Int32", 4096),
-            (13, "Int16", kind),
-            (14, "Uint64", 2**64 - 3),
-            (16, "Int64", 2**40),
+def program(kind=EXECUTION, offset_bit=70, chunk=0, size=128, union=2):
+    """A program with a number in every slot, and perhaps a wrong one, as bytes."""
+    places = addresses((PARAMETER, ""))
+    for place in places:
+        place.offset_bit += offset_bit - 70
+    maps = [[i, i + 1] for i in range(6)]
+    return executable(
+        Program(
+            kind,
+            [
+                InstructionHint(chunk, union),
+                TransferHint(PARAMETER, "", 0, size),
+                InterruptHint(),
+            ],
+            inputs=[Layer("in", 4, y_dim=2, x_dim=3)],
+            outputs=[Layer("out", 4, y_dim=2, x_dim=3, maps=maps)],
+            chunks=[CHUNK],
+            addresses=places,
+            parameters=PARAMETERS,
+            token=2**64 - 3,
+            scratch=640,
+            narrow_bytes=4096,
+            cycles=2**40,
         )
     )
 
@@ -158,7 +150,7 @@ def test_an_output_layout_reaches_every_byte_once(published):
 
 def test_every_slot_is_read():
     """A file written by the stock builder comes back field by field."""
-    found = read_package(options(package(executable(), executable(kind=1))))
+    found = read_package(options(package(program(), program(kind=CACHING))))
     assert (found.options_version, found.option_5, found.chips) == (0, -1, (18,))
     assert (found.min_runtime_version, found.compiler_version) == (14, "cl/1")
     run, load = found.executables
@@ -196,15 +188,15 @@ def test_a_model_that_is_not_compiled_has_no_packages():
         (b"", "must be a map"),
         (b"no map at all", "must be a map"),
         (options(None), "must hold a package"),
-        (options(package(executable(), identifier=b"DWN2")), "must hold a package"),
+        (options(package(program(), identifier=b"DWN2")), "must hold a package"),
         (options(package(b"")), "within the file"),
-        (options(package(executable(offset_bit=512))), "bit index"),
-        (options(package(executable(offset_bit=-1))), "bit index"),
-        (options(package(executable(chunk=1))), "chunk index"),
-        (options(package(executable(size=129))), "within its buffer"),
-        (options(package(executable(size=-1))), "within its buffer"),
-        (options(package(executable(kind=3))), "ExecutableType must be one of 0, 1, 2"),
-        (options(package(executable(union=5))), "kind of a table must be 1 to 4"),
+        (options(package(program(offset_bit=512))), "bit index"),
+        (options(package(program(offset_bit=-1))), "bit index"),
+        (options(package(program(chunk=1))), "chunk index"),
+        (options(package(program(size=129))), "within its buffer"),
+        (options(package(program(size=-1))), "within its buffer"),
+        (options(package(program(kind=3))), "ExecutableType must be one of 0, 1, 2"),
+        (options(package(program(union=5))), "kind of a table must be 1 to 4"),
     ],
 )
 def test_damage_is_named_in_one_line(payload, message):
@@ -217,7 +209,7 @@ def test_damage_is_named_in_one_line(payload, message):
 
 def test_no_mutation_crashes_the_reader():
     """3,000 damaged payloads: each is read or refused with an error of ours."""
-    good = options(package(executable(), executable(kind=1)))
+    good = options(package(program(), program(kind=CACHING)))
     dice = random.Random(5)
     refused = 0
     for _ in range(3000):
@@ -248,8 +240,7 @@ def test_parts_that_stand_for_a_huge_graph_are_refused():
     s = Slots()
     place = s.table(2, (1, "Int32", 0))
     many = s.vector([place] * 10_000)
-    stream = s.builder.CreateByteVector(CHUNK)
-    chunk = s.table(2, (0, "offset", stream), (1, "offset", many))
-    data = s.finish(s.table(17, (5, "offset", s.vector([chunk] * 10_000))))
+    chunk = s.table(2, (0, s.data(CHUNK)), (1, many))
+    data = s.finish(s.table(17, (5, s.vector([chunk] * 10_000))))
     with pytest.raises(ModelError, match="must not repeat without end"):
         read_package(options(package(data)))

@@ -1,23 +1,26 @@
 """Damaged compiled files are refused before the driver sees them; sound ones are not."""
 
 import pytest
-from compiled_files import compiled
-from litert_files import model_files
-from made_packages import (
+from compiled_files import Wrapping, compiled
+from compiled_files.faults import part_of, sound
+from compiled_files.programs import (
+    CACHING,
+    EXECUTION,
+    INFEED,
     INPUT,
     INT8,
-    LOAD,
+    OUTFEED,
     OUTPUT,
     PARAMETER,
-    RUN,
+    SCRATCH,
+    STAND_ALONE,
+    Address,
     Layer,
-    Program,
-    part_of,
-    sound,
+    TransferHint,
 )
+from litert_files import model_files
 
 from atoll.edgetpu.package_check import RULES, check_package, sent_back
-from atoll.edgetpu.package_tables import ExecutableType
 from atoll.errors import ModelError
 from atoll.runtime.parts import compiled_parts
 from atoll.tflite.build import GraphBuilder
@@ -57,7 +60,7 @@ def test_made_files_are_accepted():
     assert sent_back(checked(sound()).package) == 16
     several = sound(
         [Layer("a", 5), Layer("b", 3, INT8)],
-        [Layer("c", 7), Layer("d", 4, y_dim=2, x_dim=2, size_bytes=64, layout=PIXELS)],
+        [Layer("c", 7), Layer("d", 4, y_dim=2, x_dim=2, size_bytes=64, maps=PIXELS)],
     )
     assert sent_back(checked(several).package) == 72
 
@@ -68,7 +71,7 @@ def test_another_maker_of_files_is_accepted(streamed):
     b = GraphBuilder("int8", seed=1)
     x = b.conv2d(b.input((1, 16, 16, 8)), 8, 3, activation="RELU6")
     model = b.model([b.conv2d(x, 4, 1), b.softmax(b.dense(b.mean(x), 10))])
-    (part,) = compiled_parts(compiled(model, streamed=streamed), "made")
+    (part,) = compiled_parts(compiled(model, Wrapping(cached=not streamed)), "made")
     assert len(part.outputs) == 2
     check_package(part.package, part.inputs, part.outputs)
 
@@ -86,11 +89,11 @@ def _output_size(file):
 
 
 def _channels(file):
-    file.inputs[0].channels += 1
+    file.inputs[0].z_dim += 1
 
 
 def _type(file):
-    file.programs[0].inputs[0].kind = INT8
+    file.programs[0].inputs[0].data_type = INT8
 
 
 def _layer_name(file):
@@ -98,27 +101,27 @@ def _layer_name(file):
 
 
 def _hint_size(file):
-    file.programs[0].hints[1] = (INPUT, "in", 0, 8)
+    file.programs[0].hints[1] = TransferHint(INPUT, "in", 0, 8)
 
 
 def _hint_beyond(file):
-    file.programs[0].hints[1] = (INPUT, "in", 8, 24)
+    file.programs[0].hints[1] = TransferHint(INPUT, "in", 8, 24)
 
 
 def _hint_of_nothing(file):
-    file.programs[0].hints[1] = (INPUT, "other", 0, 24)
+    file.programs[0].hints[1] = TransferHint(INPUT, "other", 0, 24)
 
 
 def _output_twice(file):
-    file.programs[0].hints.insert(2, (OUTPUT, "out", 0, 8))
+    file.programs[0].hints.insert(2, TransferHint(OUTPUT, "out", 0, 8))
 
 
 def _wrong_way(file):
-    file.programs[0].hints[2] = (OUTPUT, "out", 0, 16, 0)
+    file.programs[0].hints[2] = TransferHint(OUTPUT, "out", 0, 16, INFEED)
 
 
 def _parameters_missing(file):
-    file.programs[1].hints[1] = (PARAMETER, "", 0, 64)
+    file.programs[1].hints[1] = TransferHint(PARAMETER, "", 0, 64)
 
 
 def _no_hints(file):
@@ -126,15 +129,15 @@ def _no_hints(file):
 
 
 def _chunk_missing(file):
-    file.programs[0].chunks = 2
+    file.programs[0].chunks *= 2
 
 
 def _field_name(file):
-    file.programs[0].fields.append((OUTPUT, "other"))
+    file.programs[0].addresses.append(Address(OUTPUT, "other"))
 
 
 def _two_alike(file):
-    file.programs[1].type = RUN
+    file.programs[1].type = EXECUTION
 
 
 def _load_alone(file):
@@ -207,7 +210,7 @@ def test_an_output_layout_must_stay_within_what_is_sent(place, value, message):
     """The driver follows the layout with plain reads: beyond the buffer it reads anything."""
     maps = [list(each) for each in PIXELS]
     maps[place] = value
-    file = sound(None, [Layer("d", 4, y_dim=2, x_dim=2, size_bytes=64, layout=maps)])
+    file = sound(None, [Layer("d", 4, y_dim=2, x_dim=2, size_bytes=64, maps=maps)])
     with pytest.raises(ModelError, match=message):
         checked(file)
 
@@ -246,13 +249,25 @@ def test_one_program_alone_is_sound():
     file = sound()
     run = file.programs[0]
     run.parameters = bytes(64)
-    run.hints.insert(1, (PARAMETER, "", 0, 64))
-    file.programs = [
-        Program(**{**vars(run), "type": int(ExecutableType.STAND_ALONE)}),
-    ]
+    run.hints.insert(1, TransferHint(PARAMETER, "", 0, 64))
+    run.type = STAND_ALONE
+    file.programs = [run]
     checked(file)
-    file.programs[0].type = LOAD
+    file.programs[0].type = CACHING
     with pytest.raises(ModelError):
+        checked(file)
+
+
+@pytest.mark.parametrize(("direction", "more"), [(INFEED, 0), (OUTFEED, 32)])
+def test_scratch_memory_goes_both_ways(direction, more):
+    """The driver sends it as it sends inputs, and takes it as outputs (dma_info_extractor.cc)."""
+    file = sound()
+    run = file.programs[0]
+    run.scratch = 32
+    run.hints.insert(2, TransferHint(SCRATCH, "", 0, 32, direction))
+    assert sent_back(checked(file).package) == 16 + more
+    run.hints[2].start = 8
+    with pytest.raises(ModelError, match="32 bytes at 8 of 32"):
         checked(file)
 
 

@@ -5,40 +5,32 @@ stand-in, or the real one where ATOLL_LIBEDGETPU names it.
 """
 
 import os
-import sys
 import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from compiled_files import write_pair
+from compiled_files import compiled_pair
+from stick_driver import stick_driver
 
 from atoll import Interpreter
-from atoll.errors import AtollError, DeviceError, DeviceLostError, ModelError
+from atoll.errors import DeviceError, DeviceLostError, ModelError
 from atoll.stick.faults import FAULTS
 from atoll.stick.plugged import plugged
 from atoll.tflite.build import GraphBuilder
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "stick"))
-
-from driver_build import driver
-
 
 @pytest.fixture(scope="module")
 def library():
-    try:
-        return Path(os.environ.get("ATOLL_LIBEDGETPU") or driver("old"))
-    except AtollError as error:
-        pytest.skip(str(error))
+    return Path(os.environ.get("ATOLL_LIBEDGETPU") or stick_driver("old"))
 
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
     b = GraphBuilder("int8", seed=1)
     x = b.conv2d(b.input((1, 24, 20, 3)), 8, 3, 2)
-    folder = tmp_path_factory.mktemp("pair")
-    return write_pair(folder, b.model([x, b.dense(b.mean(x), 10)])), folder / "net.tflite"
+    return compiled_pair(tmp_path_factory.mktemp("pair"), b.model([x, b.dense(b.mean(x), 10)]))
 
 
 @pytest.fixture
@@ -137,8 +129,7 @@ def test_a_fallback_without_a_twin_is_refused_at_once(pair, library, tmp_path):
 def test_the_simulator_in_its_own_process_is_lost_and_found_like_a_stick(tmp_path):
     """Pools are tested with it: it must fail as a device does, and come back."""
     b = GraphBuilder("int8", seed=1)
-    path = write_pair(tmp_path, b.model(b.conv2d(b.input((1, 8, 8, 3)), 8, 3)))
-    pair = (path, tmp_path / "net.tflite")
+    pair = compiled_pair(tmp_path, b.model(b.conv2d(b.input((1, 8, 8, 3)), 8, 3)))
     from atoll.runtime.driver.child import ChildDevice
 
     for source in pair:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from compiled_files import compiled, write_pair
+from compiled_files import Wrapping, compiled, compiled_pair, write_pair
 
 from atoll import Interpreter
 from atoll.edgetpu.partition import partition
@@ -44,8 +44,8 @@ def answers(interpreter, seed=0):
 @pytest.mark.parametrize("style", ["int8", "uint8"])
 def test_a_compiled_file_gives_what_its_twin_gives(tmp_path, style, streamed):
     """Whoever has no stick would get other numbers than whoever has."""
-    path = write_pair(tmp_path, network(style=style), streamed=streamed)
-    with Interpreter(path, "sim") as sim, Interpreter(tmp_path / "net.tflite", "cpu") as cpu:
+    path, twin = compiled_pair(tmp_path, network(style=style), Wrapping(cached=not streamed))
+    with Interpreter(path, "sim") as sim, Interpreter(twin, "cpu") as cpu:
         for seed in range(3):
             for one, two in zip(answers(sim, seed), answers(cpu, seed), strict=True):
                 assert np.array_equal(one, two)
@@ -178,9 +178,9 @@ def test_segments_and_co_compiled_files_need_only_the_whole_model_beside_them(tm
     (tmp_path / "net.tflite").write_bytes(write_model(graph))
     paths = [tmp_path / f"net_segment_{i}_of_2_edgetpu.tflite" for i in range(2)]
     for path, piece in zip(paths, pieces, strict=True):
-        path.write_bytes(write_model(compiled(piece, token=7)))
+        path.write_bytes(write_model(compiled(piece, Wrapping(token=7))))
     together = tmp_path / "net_cocompiled_with_other_edgetpu.tflite"
-    together.write_bytes(write_model(compiled(graph, token=7)))
+    together.write_bytes(write_model(compiled(graph, Wrapping(token=7))))
     with (
         Interpreter(tmp_path / "net.tflite", "cpu") as cpu,
         Interpreter(paths[0], "sim") as first,

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from compiled_models import Wrapping, compiled_pair, image_model
+from compiled_files import Wrapping, compiled_pair, image_model
 from stick_programs import Program, equal_calls, run
 
 from atoll.stick import plugged

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from compiled_models import Wrapping, compiled_pair, image_model
+from compiled_files import Wrapping, compiled_pair, image_model
 from published_pairs import needs_other_kernels, published_pairs
 from stick_programs import HANG_S, Program, equal_calls, run, wait_for
 

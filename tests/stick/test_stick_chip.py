@@ -5,7 +5,7 @@ A virtual stick that lets a mistake pass would be worse than none.
 
 import numpy as np
 import pytest
-from compiled_models import Wrapping, compiled_pair, image_model
+from compiled_files import Wrapping, compiled_pair, image_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from compiled_models import tiles
+from compiled_files.tiles import tiles
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from driver_build import driver
+from stick_driver import stick_driver
 from stick_programs import equal_calls, run
 
 from atoll.native import shared_library
@@ -21,7 +21,7 @@ def test_a_driver_that_names_the_folder_of_its_libusb(new_driver, pair, tmp_path
     """RUNPATH or RPATH, and loaded by its path: some packages bring both libraries."""
     (tmp_path / "other.c").write_text(OTHER_USB)
     other = shared_library(tmp_path / "other.c", "libusb-1.0.so.0")
-    library = driver("new", flags=(f"-Wl,{kind}", f"-Wl,-rpath,{other.parent}"))
+    library = stick_driver("new", flags=(f"-Wl,{kind}", f"-Wl,-rpath,{other.parent}"))
     assert library != new_driver
     with plugged(pair[0], fast=True) as sticks:
         lines, status, errors = run(sticks, library, [pair], calls=1)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_packages import Layer, part_of, sound
+from compiled_files.faults import part_of, sound
+from compiled_files.programs import Layer
 
 from atoll.errors import AtollError
 from atoll.native import shared_library

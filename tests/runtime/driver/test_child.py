@@ -6,7 +6,8 @@ import time
 import numpy as np
 import pytest
 from compiled_files import compiled
-from made_packages import INT8, Layer, content_of, part_of, sound
+from compiled_files.faults import content_of, part_of, sound
+from compiled_files.programs import INT8, Layer
 from standins import SIZES, alive, called, expected, gone, kernel_of, right
 
 from atoll.errors import DeviceError, DeviceLostError, ModelError

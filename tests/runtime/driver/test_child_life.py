@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from compiled_files.faults import content_of, sound
 from standins import SIZES, alive, gone, kernel_of, right
 
 from atoll.errors import DeviceLostError, UsageError
@@ -74,28 +75,36 @@ def test_the_child_outlives_the_thread_that_opened_it(device):
 
 PROGRAM = """
     import sys, time
-    sys.path[:0] = ["tests", "tests/runtime/driver"]
-    from made_packages import part_of, sound
     from atoll.runtime.driver.child import ChildDevice, DriverOptions
+    from atoll.runtime.parts import compiled_parts
+    from atoll.tflite.reader import read_model
+    (part,) = compiled_parts(read_model(sys.argv[2]), "model")
     device = ChildDevice.shared("usb:0", DriverOptions(library=sys.argv[1]))
-    kernel = device.load(part_of(sound()))
+    kernel = device.load(part)
     print(device.pid, flush=True)
     {then}
 """
 
 
-def program(library, then):
-    code = textwrap.dedent(PROGRAM.format(then=then))
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(library)], stdout=subprocess.PIPE, text=True
-    )
-    return process, int(process.stdout.readline())
+@pytest.fixture
+def program(old_driver, faulty, tmp_path):
+    """Starts a program that has a model on a device, and tells its child's process too."""
+    model = tmp_path / "model.tflite"
+    model.write_bytes(content_of(sound()))
+
+    def start(then):
+        code = textwrap.dedent(PROGRAM.format(then=then))
+        command = [sys.executable, "-c", code, str(old_driver), str(model)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        return process, int(process.stdout.readline())
+
+    return start
 
 
-def test_the_child_ends_with_a_program_that_is_killed(old_driver, faulty):
+def test_the_child_ends_with_a_program_that_is_killed(program):
     """kill -9 leaves no time to tidy up: no process, and no file in /dev/shm, may stay."""
     before = set(Path("/dev/shm").glob("*"))
-    process, pid = program(old_driver, "time.sleep(60)")
+    process, pid = program("time.sleep(60)")
     assert alive(pid)
     process.kill()
     process.wait()
@@ -104,13 +113,12 @@ def test_the_child_ends_with_a_program_that_is_killed(old_driver, faulty):
     assert set(Path("/dev/shm").glob("*")) <= before
 
 
-def test_the_child_ends_with_its_program_in_the_midst_of_a_call(old_driver, faulty):
+def test_the_child_ends_with_its_program_in_the_midst_of_a_call(program, faulty):
     """A driver that waits for ever would otherwise stay for ever."""
     faulty("hang=1")
     import_numpy = "import numpy as np; "
     process, pid = program(
-        old_driver,
-        import_numpy + "kernel([np.zeros((1, 24), 'u1')], [np.zeros((1, 10), 'u1')])",
+        import_numpy + "kernel([np.zeros((1, 24), 'u1')], [np.zeros((1, 10), 'u1')])"
     )
     time.sleep(0.2)
     process.kill()
@@ -119,9 +127,9 @@ def test_the_child_ends_with_its_program_in_the_midst_of_a_call(old_driver, faul
     assert gone(pid)
 
 
-def test_the_child_ends_with_a_program_that_ends(old_driver, faulty):
+def test_the_child_ends_with_a_program_that_ends(program):
     """A script without a single close()."""
-    process, pid = program(old_driver, "pass")
+    process, pid = program("pass")
     assert process.wait(20) == 0
     process.stdout.close()
     assert gone(pid)

@@ -1,7 +1,7 @@
 """The driver's library: each way in which it cannot be used is one line with its cure."""
 
 import pytest
-from made_packages import content_of, sound
+from compiled_files.faults import content_of, sound
 from standins import compiled
 
 from atoll.errors import DeviceError

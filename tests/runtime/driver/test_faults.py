@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_packages import part_of, sound
+from compiled_files.faults import part_of, sound
 from standins import alive, expected, gone
 
 from atoll.errors import DeviceError, DeviceLostError, ModelError

@@ -8,7 +8,8 @@ import textwrap
 
 import numpy as np
 import pytest
-from made_packages import INT8, Layer, content_of, sound
+from compiled_files.faults import content_of, sound
+from compiled_files.programs import INT8, Layer
 from standins import expected
 
 from atoll.errors import DeviceError
@@ -67,22 +68,22 @@ def test_a_registration_of_the_new_form_alone_keeps_it():
     assert tail(wide) == [0x1234, 0, 0]
 
 
-def test_the_poison_is_deadly_without_the_adapter(old_driver, new_driver):
+def test_the_poison_is_deadly_without_the_adapter(old_driver, new_driver, tmp_path):
     """Were it not, none of these tests would prove anything."""
+    model = tmp_path / "model.tflite"
+    model.write_bytes(content_of(sound()))
     code = """
         import sys
-        sys.path.insert(0, "tests")
-        from made_packages import content_of, sound
         from ai_edge_litert.interpreter import Interpreter, load_delegate
         delegate = load_delegate(sys.argv[1])
-        it = Interpreter(model_content=content_of(sound()), experimental_delegates=[delegate])
+        it = Interpreter(sys.argv[2], experimental_delegates=[delegate])
         it.allocate_tensors()
         it.invoke()
         print("it lives")
     """
 
     def run(library):
-        command = [sys.executable, "-c", textwrap.dedent(code), str(library)]
+        command = [sys.executable, "-c", textwrap.dedent(code), str(library), str(model)]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert run(new_driver).stdout == "it lives\n"
