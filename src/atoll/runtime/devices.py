@@ -132,15 +132,20 @@ def _litert(
 ) -> LitertSession:
     """A model in LiteRT, with what it does not have itself."""
     holding = Holding()
-    session = open_litert(
-        content,
-        file.source,
-        threads=options.threads,
-        delegates=lambda kernels: [
-            *delegates(kernels, holding),
-            *custom_op_delegates(file.model),
-        ],
-    )
+    try:
+        session = open_litert(
+            content,
+            file.source,
+            threads=options.threads,
+            delegates=lambda kernels: [
+                *delegates(kernels, holding),
+                *custom_op_delegates(file.model),
+            ],
+        )
+    except BaseException:
+        # A traceback that somebody keeps, as notebooks do, must not keep the device too.
+        holding.close()
+        raise
     session.holding = holding
     return session
 

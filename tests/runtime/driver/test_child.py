@@ -10,6 +10,7 @@ from compiled_files.faults import content_of, part_of, sound
 from compiled_files.programs import INT8, Layer
 from standins import SIZES, alive, called, expected, gone, kernel_of, right
 
+from atoll import Interpreter
 from atoll.errors import DeviceError, DeviceLostError, ModelError
 from atoll.runtime.delegate import PythonDelegate
 from atoll.runtime.driver.child import ChildDevice
@@ -46,11 +47,13 @@ def test_several_inputs_and_outputs_of_several_types(device):
 
 def test_litert_runs_a_file_through_it(device):
     """The whole way: LiteRT, our delegate, the child, LiteRT again, the driver."""
-    from ai_edge_litert.interpreter import Interpreter
+    from ai_edge_litert import interpreter
 
     holder, file = device(), sound()
     delegate = PythonDelegate("edgetpu-custom-op", lambda *_: holder.load(part_of(file)))
-    litert = Interpreter(model_content=content_of(file), experimental_delegates=[delegate])
+    litert = interpreter.Interpreter(
+        model_content=content_of(file), experimental_delegates=[delegate]
+    )
     litert.allocate_tensors()
     array = np.arange(24, dtype=np.uint8)[None]
     litert.set_tensor(litert.get_input_details()[0]["index"], array)
@@ -136,9 +139,9 @@ def test_a_plain_model_runs_in_a_process_of_its_own():
     main = graph.main
     inputs = [main.tensors[t] for t in main.inputs]
     outputs = [main.tensors[t] for t in main.outputs]
-    from ai_edge_litert.interpreter import Interpreter
+    from ai_edge_litert import interpreter
 
-    litert = Interpreter(model_content=write_model(graph), num_threads=1)
+    litert = interpreter.Interpreter(model_content=write_model(graph), num_threads=1)
     litert.allocate_tensors()
     array = np.random.default_rng(0).integers(-128, 128, (1, 8, 8, 4), np.int8)
     litert.set_tensor(litert.get_input_details()[0]["index"], array)
@@ -172,11 +175,35 @@ def test_files_of_the_current_folder_are_no_modules(device, tmp_path, monkeypatc
 
 def test_a_device_has_one_driver_with_one_set_of_options(old_driver, new_driver, faulty):
     """Two drivers would find the stick busy, or run it at two clocks."""
-    with ChildDevice.shared("usb:0", DriverOptions(library=old_driver)):
+    with ChildDevice.shared("usb:0", DriverOptions(library=old_driver)) as holder:
+        kernel_of(holder)
         with pytest.raises(DeviceError, match="one driver in a process"):
             ChildDevice.shared("usb:0", DriverOptions(library=new_driver))
         ChildDevice.shared("usb:0", DriverOptions(library=old_driver, timeout_s=1)).close()
     ChildDevice.shared("usb:0", DriverOptions(library=new_driver)).close()
+
+
+def test_a_device_that_did_not_open_can_be_tried_with_other_options(old_driver, faulty, tmp_path):
+    """A notebook: the library was misspelled, and the failed attempt is still in a traceback."""
+    with ChildDevice.shared("usb:0", DriverOptions(library=tmp_path / "none.so")) as failed:
+        with pytest.raises(DeviceError, match="no such file"):
+            kernel_of(failed)
+        with ChildDevice.shared("usb:0", DriverOptions(library=old_driver)) as holder:
+            assert right(kernel_of(holder), SIZES[0])
+
+
+def test_an_interpreter_that_fails_leaves_the_device(device, old_driver, faulty, tmp_path):
+    """Whoever keeps the exception, as notebooks do, must not keep the stick with it."""
+    file = sound()
+    file.runtime = 15
+    path = tmp_path / "model_edgetpu.tflite"
+    path.write_bytes(content_of(file))
+    with pytest.raises(ModelError, match="version 15") as kept:
+        Interpreter(path, "usb:0", library=old_driver)
+    assert kept.traceback
+    holder = device()
+    assert holder.pid is None
+    assert right(kernel_of(holder), SIZES[0])
 
 
 def test_the_first_device_is_the_one_that_is_open(device):

@@ -11,7 +11,7 @@ from atoll.closing import Closing
 from atoll.edgetpu.package_check import sent_back
 from atoll.errors import DeviceError, UsageError
 from atoll.runtime.driver.check import check_for_driver, check_runtime
-from atoll.runtime.driver.connection import Hosted
+from atoll.runtime.driver.connection import Hosted, no_memory
 from atoll.runtime.driver.hosts import hold, release
 from atoll.runtime.driver.keeper import KEEPER
 from atoll.runtime.driver.kernels import ChildKernel, faces
@@ -173,12 +173,7 @@ class ChildDevice(Closing):
                 host.number(), content, faces(inputs, source), faces(outputs, source), body
             )
         except OSError as error:
-            raise DeviceError(
-                source,
-                "there must be memory for its tensors",
-                received=error.strerror or str(error),
-                fix="Free some memory",
-            ) from error
+            raise no_memory(source, error) from error
         # The kernel holds on to this, so that the device stays as long as there is one.
         kernel = ChildKernel(model, self._call, host.drop)
         host.load(model, self._options)

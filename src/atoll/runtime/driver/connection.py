@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from atoll.errors import AtollError, DeviceLostError
+from atoll.errors import AtollError, DeviceError, DeviceLostError
 from atoll.runtime.driver.arena import Arena, laid_out, unnamed_file
 from atoll.runtime.driver.choosing import NotOpenedError
 from atoll.runtime.driver.guard import preloading, without_guard
@@ -70,12 +70,26 @@ class Hosted:
 
     def sent_to(self, connection: Connection, timeout_s: float) -> None:
         """Has a process load it. Raises ConnectionLost or AtollError."""
-        content = unnamed_file(max(1, len(self._content)), self._content)
+        source = str(self._body["source"])
+        try:
+            content = unnamed_file(max(1, len(self._content)), self._content)
+        except OSError as error:
+            raise no_memory(source, error) from error
         try:
             files = content, self._arena.file
             connection.request(Kind.LOAD, self.number, self._body, files, timeout_s=timeout_s)
         finally:
             os.close(content)
+
+
+def no_memory(source: str, error: OSError) -> DeviceError:
+    """The error for a model whose tensors, or file, find no place in memory."""
+    return DeviceError(
+        source,
+        "there must be memory for its tensors, and room among the open files",
+        received=error.strerror or str(error),
+        fix="Free some memory, or raise the number of open files (ulimit -n)",
+    )
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from atoll.errors import DeviceError
 from atoll.runtime.driver.choosing import NotOpenedError
+from atoll.runtime.driver.descriptors import keep_standard_numbers
 from atoll.runtime.driver.guard import without_guard
 from atoll.runtime.driver.library import library_path
 from atoll.runtime.driver.opening import explained, open_driver
@@ -37,6 +38,7 @@ def direct_delegate(device: str, options: DriverOptions | None = None) -> Shimme
         raise DeviceError(
             device, "its driver needs a 64-bit Python", received="32 bits", fix="Use another Python"
         )
+    keep_standard_numbers()
     path = library_path(options.library)
     try:
         _, delegate = open_driver(path, device, options.extra, options.verbosity)

@@ -14,7 +14,7 @@ from atoll.runtime.driver.guard import without_guard
 from atoll.runtime.driver.wire import ConnectionLost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from atoll.runtime.driver.connection import Hosted, Opened
     from atoll.runtime.driver.options import DriverOptions
@@ -29,7 +29,7 @@ class DeviceHost:
         device: The device's name.
         options: How it is to be opened.
         clock: Seconds that only grow.
-        before: The same device in other hands, which is about to be given back.
+        before: Devices that are about to be given back, of which one may be the same.
 
     Attributes:
         device: The same.
@@ -43,12 +43,12 @@ class DeviceHost:
         device: str,
         options: DriverOptions,
         clock: Callable[[], float],
-        before: DeviceHost | None = None,
+        before: Sequence[DeviceHost] = (),
     ) -> None:
         self.device = device
         self.options = options
         self.holders = 0
-        self._before = before
+        self._before = list(before)
         self._closed = threading.Event()
         self.notes: list[str] = []
         self._backoff = Backoff(clock)
@@ -72,6 +72,19 @@ class DeviceHost:
         """The name, with a number, of the device that is open; empty where none is."""
         connection = self._connection
         return "" if connection is None else connection.opened.device
+
+    def takes(self, options: DriverOptions) -> bool:
+        """Whether it is open with such options, or can be: until it is open, it takes any."""
+        if self.options.same_driver(options):
+            return True
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            if self._connection is None:
+                self.options = options
+            return self._connection is None
+        finally:
+            self._lock.release()
 
     def open(self) -> Opened:
         """Opens the device, where it is not open.
@@ -125,19 +138,37 @@ class DeviceHost:
     def close(self) -> None:
         """Gives the device back."""
         with self._lock:
-            connection, self._connection = self._connection, None
-            self._loaded.clear()
-            if connection is not None:
-                connection.close()
+            self._give_back()
         self._closed.set()
+
+    def end(self, patience_s: float) -> None:
+        """Gives the device back at the end of the program, which must not wait for a silent one.
+
+        Args:
+            patience_s: How long a call may still take; then it is cut off.
+        """
+        if not self._lock.acquire(timeout=patience_s):
+            self.kill()
+            return
+        try:
+            self._give_back()
+        finally:
+            self._lock.release()
 
     def forget(self) -> None:
         """For a fork of this process: the device is its parent's."""
         self._lock = threading.Lock()
+        self._before = []
         connection, self._connection = self._connection, None
         self._loaded = {}
         if connection is not None:
             connection.forget()
+
+    def _give_back(self) -> None:
+        connection, self._connection = self._connection, None
+        self._loaded.clear()
+        if connection is not None:
+            connection.close()
 
     def _ready(self) -> Connection:
         """The open device; it is opened again where it was lost and enough time has passed."""
@@ -150,9 +181,8 @@ class DeviceHost:
                     received=self._reason,
                     fix=f"It is opened again at the first call after {_seconds(left)}",
                 )
-            if self._before is not None:
-                self._before._closed.wait(self.options.start_s)
-                self._before = None
+            while self._before:
+                self._before.pop()._closed.wait(self.options.start_s)
             try:
                 self._connection = Connection(self.device, self.options)
             except ConnectionLost as error:

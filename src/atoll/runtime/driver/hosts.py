@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from atoll.errors import DeviceError
@@ -16,8 +17,12 @@ if TYPE_CHECKING:
     from atoll.runtime.driver.options import DriverOptions
 
 _HOSTS: dict[str, DeviceHost] = {}
-_ENDING: dict[str, DeviceHost] = {}
+# Those that are being given back, and what each is: of "edgetpu", the stick that it was.
+_ENDING: dict[DeviceHost, str] = {}
 _LOCK = threading.Lock()
+_ANY = "edgetpu"
+# How long calls of other threads may still take when the program ends, all together.
+_LAST_CALLS_S = 2.0
 
 
 def hold(device: str, options: DriverOptions, clock: Callable[[], float]) -> DeviceHost:
@@ -37,8 +42,9 @@ def hold(device: str, options: DriverOptions, clock: Callable[[], float]) -> Dev
     with _LOCK:
         host = _known(device)
         if host is None:
-            host = _HOSTS[device] = DeviceHost(device, options, clock, _ENDING.get(device))
-        elif not host.options.same_driver(options):
+            before = [each for each, name in _ENDING.items() if device in (name, _ANY)]
+            host = _HOSTS[device] = DeviceHost(device, options, clock, before)
+        elif not host.takes(options):
             raise DeviceError(
                 device,
                 "a device has one driver in a process, with the options that it was opened with",
@@ -56,11 +62,11 @@ def release(host: DeviceHost) -> None:
         if host.holders > 0 or _HOSTS.get(host.device) is not host:
             return
         # Whoever opens it again must wait until it is free; nobody else must.
-        _ENDING[host.device] = _HOSTS.pop(host.device)
+        _ENDING[host] = host.opened_as
+        del _HOSTS[host.device]
     host.close()
     with _LOCK:
-        if _ENDING.get(host.device) is host:
-            del _ENDING[host.device]
+        _ENDING.pop(host, None)
 
 
 def _known(device: str) -> DeviceHost | None:
@@ -68,15 +74,16 @@ def _known(device: str) -> DeviceHost | None:
     if device in _HOSTS:
         return _HOSTS[device]
     open_as = {host.opened_as: host for host in _HOSTS.values() if host.opened_as}
-    if device == "edgetpu":
+    if device == _ANY:
         numbered = sorted(name for name in open_as if name.startswith(("pci:", "usb:")))
         return open_as[numbered[0]] if numbered else None
     return open_as.get(device)
 
 
 def _close_all() -> None:
-    for host in (*_HOSTS.values(), *_ENDING.values()):
-        host.close()
+    end = time.monotonic() + _LAST_CALLS_S
+    for host in (*_HOSTS.values(), *_ENDING):
+        host.end(max(0.0, end - time.monotonic()))
 
 
 def _after_fork() -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import atoll
 from atoll.errors import DeviceError
+from atoll.runtime.driver.descriptors import keep_standard_numbers
 from atoll.runtime.driver.keeper import KEEPER
 from atoll.runtime.driver.wire import Channel, shown
 
@@ -54,39 +55,22 @@ class WorkerProcess:
     """
 
     def __init__(self, name: str, environ: Mapping[str, str], *, heard: bool) -> None:
-        if not sys.executable or not hasattr(socket, "send_fds"):
+        if (lack := _lack()) is not None:
             raise DeviceError(
                 name,
                 "a driver runs in a process of its own, on Linux and macOS",
-                received=f"{sys.platform}, Python {sys.executable or 'without a program'}",
-                fix="Use Linux, or the direct mode",
+                received=lack,
+                fix="Use Linux and a Python of its own, or the direct mode",
             )
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        # -P: a file of the current folder must not stand for a module.
-        command = [sys.executable, "-P", "-m", WORKER, name, str(theirs.fileno())]
         try:
-            self._process = KEEPER.run(
-                lambda: subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.PIPE,
-                    pass_fds=(theirs.fileno(),),
-                    env={**os.environ, **environ, "PYTHONPATH": _python_path()},
-                    # Ctrl-C is for the program, which then tells its children.
-                    start_new_session=True,
-                )
-            )
+            ours, self._process = _started(name, environ)
         except OSError as error:
-            ours.close()
             raise DeviceError(
                 name,
                 "a driver runs in a process of its own, which must start",
                 received=error.strerror or str(error),
-                fix="Free some memory, or end other processes",
+                fix="Free some memory, end other processes, or raise the limits (ulimit -a)",
             ) from error
-        finally:
-            theirs.close()
         self.channel = Channel(ours)
         self.pid = self._process.pid
         assert self._process.stderr is not None
@@ -130,7 +114,7 @@ class WorkerProcess:
 
     def forget(self) -> None:
         """For a fork of this process, whose child it is not: lets go of it."""
-        self.channel.close()
+        self.channel.forget()
         self._process.returncode = 0  # nobody to wait for
 
     def _close(self) -> None:
@@ -174,8 +158,45 @@ class _LastWords:
         with contextlib.suppress(OSError, ValueError):
             while data := os.read(self._file, 1 << 16):
                 self._kept = (self._kept + data)[-_MOST_WORDS:]
-                if self._heard:
+                if self._heard and sys.stderr is not None:
                     os.write(2, data)
+
+
+def _started(
+    name: str, environ: Mapping[str, str]
+) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    """Starts the process. Returns our end of the connection, and the process. Raises OSError."""
+    keep_standard_numbers()
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    # -P: a file of the current folder must not stand for a module.
+    command = [sys.executable, "-P", "-m", WORKER, name, str(theirs.fileno())]
+    with theirs:
+        try:
+            return ours, KEEPER.run(
+                lambda: subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    pass_fds=(theirs.fileno(),),
+                    env={**os.environ, **environ, "PYTHONPATH": _python_path()},
+                    # Ctrl-C is for the program, which then tells its children.
+                    start_new_session=True,
+                )
+            )
+        except BaseException:
+            ours.close()
+            raise
+
+
+def _lack() -> str | None:
+    """What is missing for a process of one's own; None for nothing."""
+    if not hasattr(socket, "send_fds"):
+        return sys.platform
+    if getattr(sys, "frozen", False):
+        # Its program is the application: started once more, it would do all again.
+        return "a program that carries its Python within itself"
+    return None if sys.executable else "a Python that does not know its own program"
 
 
 def _how(status: int) -> str:

@@ -6,6 +6,7 @@ used: the driver is code of somebody else's, and may have written over its proce
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import struct
@@ -25,6 +26,7 @@ _MOST_NUMBER = 1 << 32
 _MOST_SHOWN = 400
 # A program that was interrupted leaves replies behind that nobody read.
 _MOST_STALE = 64
+_MOST_SECONDS = 1 << 30
 
 
 class Kind(IntEnum):
@@ -86,7 +88,13 @@ class Channel:
         return self._end.fileno()
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Ends the connection, whoever else holds it: a fork of this process may."""
+        with contextlib.suppress(OSError):
+            self._end.shutdown(socket.SHUT_RDWR)
+        self._end.close()
+
+    def forget(self) -> None:
+        """Lets go of the connection, which goes on without this process."""
         self._end.close()
 
     def request(
@@ -184,8 +192,8 @@ class Channel:
     def _wait_at_most(self, seconds: float) -> None:
         """Has the system itself end a wait: asking it first (poll) takes 0.04 ms more."""
         if seconds != self._timeout_s:
-            whole = int(seconds)
-            packed = _TIMEOUT.pack(whole, max(1, int((seconds - whole) * 1e6)))
+            whole = int(min(seconds, _MOST_SECONDS))
+            packed = _TIMEOUT.pack(whole, max(1, int(seconds % 1 * 1e6)))
             self._end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, packed)
             self._end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, packed)
             self._timeout_s = seconds

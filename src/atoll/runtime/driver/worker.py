@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes as c
 import mmap
 import os
+import select
 import signal
 import socket
 import sys
@@ -37,9 +38,13 @@ _PR_SET_PDEATHSIG = 1
 
 def main() -> None:
     """Answers until the program that started it closes the connection, or ends."""
-    _end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    channel = Channel(socket.socket(fileno=int(sys.argv[2])))
+    number = int(sys.argv[2])
+    _end_with_parent(number)
+    # A service manager ends all of a program's processes at once; but this one is needed until the
+    # program itself has ended, which then ends this one.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    channel = Channel(socket.socket(fileno=number))
     host = _Host()
     while (message := channel.receive()) is not None:
         try:
@@ -101,6 +106,13 @@ class _Host:
 
     def _loaded(self, message: Message) -> _Model:
         asked = message.body
+        if len(message.files) != 2:
+            raise DeviceError(
+                asked["source"],
+                "there must be room for its tensors among the open files",
+                received="too many open files",
+                fix="Raise their number (ulimit -n)",
+            )
         content, tensors = message.files
         with mmap.mmap(content, 0, access=mmap.ACCESS_READ) as memory:
             model = memory[: asked["size"]]
@@ -221,10 +233,18 @@ def _lost(device: str, received: str) -> DeviceError:
     return DeviceLostError(device, "a call failed", received=received, fix="Call again")
 
 
-def _end_with_parent() -> None:
-    """Has the system end this process with the one that started it, whatever it is doing then."""
+def _end_with_parent(number: int) -> None:
+    """Has the system end this process with the one that started it, whatever it is doing then.
+
+    Args:
+        number: The connection to that one.
+    """
     if sys.platform.startswith("linux"):
         c.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    poll = select.poll()
+    poll.register(number, 0)
+    if poll.poll(0):  # it has hung up: it ended before it was asked to take this one along
+        os._exit(0)
 
 
 if __name__ == "__main__":
