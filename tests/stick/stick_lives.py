@@ -1,6 +1,7 @@
 """Lives of programs with sticks: opened twice, left open, forked, in threads, and the like.
 
 Run as `stick_lives.py LIFE DRIVER COMPILED TWIN`. Prints a line of JSON a call, as the client does.
+With SHIMMED in the environment the driver is one for an older LiteRT, such as the published one.
 """
 
 import ctypes
@@ -12,9 +13,21 @@ import threading
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, load_delegate
-from stick_client import feed, outputs
+from stick_client import feed, options_of, outputs
+
+from atoll.runtime.driver.direct import direct_delegate
+from atoll.runtime.driver.options import DriverOptions
 
 RNG = np.random.default_rng(0)
+
+
+def opened(driver, device="usb:0"):
+    """A delegate of a stick."""
+    extra = options_of(device)
+    name = extra.pop("device")
+    if "SHIMMED" in os.environ:
+        return direct_delegate(name, DriverOptions(library=driver, extra=extra))
+    return load_delegate(driver, {"device": name} | extra)
 
 
 class Model:
@@ -39,11 +52,11 @@ class Model:
             sys.stdout.flush()
 
 
-def once(driver, pair, device="usb:0", times=1):
+def once(driver, pair):
     """Opens a stick, calls a model, and gives the stick back."""
-    delegate = load_delegate(driver, {"device": device})
+    delegate = opened(driver, os.environ.get("DEVICE", "usb:0"))
     model = Model(delegate, *pair)
-    model.call(times)
+    model.call()
     del model, delegate
 
 
@@ -55,7 +68,7 @@ def opened_again(driver, pair):
 
 def delegates_of_one_stick(driver, pair):
     """Two delegates share a stick; it is closed with the last."""
-    first, second = (load_delegate(driver, {"device": "usb:0"}) for _ in range(2))
+    first, second = (opened(driver) for _ in range(2))
     models = [Model(each, *pair) for each in (first, second)]
     for model in (*models, *models):
         model.call()
@@ -65,7 +78,7 @@ def delegates_of_one_stick(driver, pair):
 
 def two_sticks(driver, pair):
     """In turn, in one process."""
-    delegates = [load_delegate(driver, {"device": f"usb:{k}"}) for k in range(2)]
+    delegates = [opened(driver, f"usb:{k}") for k in range(2)]
     models = [Model(each, *pair) for each in delegates]
     for _ in range(2):
         for model in models:
@@ -74,14 +87,14 @@ def two_sticks(driver, pair):
 
 def many_interpreters(driver, pair):
     """One stick that stays open, and a model that is opened for each photo."""
-    delegate = load_delegate(driver, {"device": "usb:0"})
+    delegate = opened(driver)
     for _ in range(4):
         Model(delegate, *pair).call()
 
 
 def threads(driver, pair):
     """Each with its own model, on one stick."""
-    delegate = load_delegate(driver, {"device": "usb:0"})
+    delegate = opened(driver)
     models = [Model(delegate, *pair) for _ in range(3)]
     workers = [threading.Thread(target=model.call, args=(4,)) for model in models]
     for each in workers:
@@ -101,7 +114,7 @@ def left_open(driver, pair):
 
 def forked(driver, pair):
     """A child that does something else, one that ends, and one program that is started."""
-    delegate = load_delegate(driver, {"device": "usb:0"})
+    delegate = opened(driver)
     model = Model(delegate, *pair)
     model.call()
     for _ in range(2):

@@ -12,9 +12,32 @@ import time
 from pathlib import Path
 
 CLIENT = Path(__file__).with_name("stick_client.py")
+_LIVES = Path(__file__).with_name("stick_lives.py")
 # How long a program may take that does not hang, and after how long one is taken to hang.
 PATIENCE_S = 60
 HANG_S = 0.7
+
+# Of each life in stick_lives.py: calls, and the runs and cachings of each stick.
+LIVES = {
+    "opened_again": (3, [(3, 3)]),
+    # A model that is opened twice brings its parameters twice, under one token.
+    "delegates_of_one_stick": (6, [(6, 2)]),
+    "two_sticks": (4, [(2, 1), (2, 1)]),
+    "many_interpreters": (4, [(4, 4)]),
+    "threads": (12, [(12, 3)]),
+    "left_open": (1, [(1, 1)]),
+    "forked": (4, [(4, 1)]),
+    "opened_in_a_fork": (2, [(2, 2)]),
+}
+# A device, and options of the driver's for it.
+OPTIONS = [
+    "usb:0,Usb.MaxBulkInQueueLength=1",
+    "usb:0,Usb.MaxBulkInQueueLength=256",
+    # Outputs are then read when they are due, each in one piece.
+    "usb:0,Usb.MaxBulkInQueueLength=0",
+    "usb:0,Usb.AlwaysDfu=True",
+    *(f"usb:0,Performance={each}" for each in ("Low", "Medium", "High", "Max")),
+]
 
 
 class Program:
@@ -101,3 +124,18 @@ def wait_for(condition):
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def lived(environment, life, driver, pair):
+    """Of each call of a life whether its outputs were right."""
+    done = subprocess.run(
+        [sys.executable, _LIVES, life, driver, *pair],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert lines[-1] == {"closed": True}
+    return equal_calls(lines)

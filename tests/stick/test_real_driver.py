@@ -1,4 +1,7 @@
-"""The real libedgetpu on virtual sticks, where ATOLL_LIBEDGETPU names one."""
+"""The real libedgetpu on virtual sticks, where ATOLL_LIBEDGETPU names one.
+
+What can be tried with a stand-in of the same old struct is tried with it too.
+"""
 
 import json
 import os
@@ -8,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from published_pairs import needs_other_kernels, published_pairs
+from stick_driver import stick_driver
+from stick_programs import LIVES, OPTIONS, lived
 
 from atoll.stick import plugged
 
@@ -63,3 +68,32 @@ def test_published_models_run_as_their_twins(real_driver, shared, how):
     assert [line["model"] for line in lines if not line["equal"]] == []
     assert len(lines) == 2 * len(pairs) == report.runs
     assert report.firmware == int(how.get("firmware", False))
+
+
+@pytest.fixture(params=["stand-in", "real"])
+def old_driver(request):
+    """Drivers that need the adapter for their older struct."""
+    if request.param == "real":
+        return request.getfixturevalue("real_driver")
+    return stick_driver("old")
+
+
+@pytest.mark.parametrize("life", LIVES)
+def test_programs_live_with_it_as_they_like(old_driver, signed_pair, life):
+    """Opened again, shared, in threads, left open, forked: in direct mode, with nothing between."""
+    calls, seen = LIVES[life]
+    with plugged(signed_pair[0], fast=True, count=len(seen)) as sticks:
+        assert lived(sticks | {"SHIMMED": "1"}, life, old_driver, signed_pair) == [True] * calls
+    reports = [stick.report for stick in sticks.sticks]
+    assert [each.runs for each in reports] == [runs for runs, _ in seen]
+    assert [each.violations for each in reports] == [[]] * len(reports)
+
+
+@pytest.mark.parametrize("usb2", [False, True], ids=["usb3", "usb2"])
+@pytest.mark.parametrize("device", OPTIONS)
+def test_its_options_make_no_difference_to_results(old_driver, signed_pair, device, usb2):
+    """Each sets up the stick in another way."""
+    with plugged(signed_pair[0], fast=True, usb2=usb2) as sticks:
+        environment = sticks | {"SHIMMED": "1", "DEVICE": device}
+        assert lived(environment, "once", old_driver, signed_pair) == [True]
+    assert sticks.sticks[0].report.violations == []
