@@ -8,6 +8,7 @@ Their instructions are no program: no chip could run them.
   code.
 - programs: what a program is made of, as dataclasses whose fields may contradict each other.
 - package: programs as bytes, packed as an operator carries them.
+- instructions: whole instructions that tell the scales of a model's layers.
 - tiles: how an output lies in what the tiles send.
 - pair: any model, compiled, with its twin beside it.
 - faults: one part described layer by layer, to be damaged in one place.

@@ -13,6 +13,7 @@ from atoll.edgetpu.simfile import EDGETPU_OP, SIM_OP, to_sim
 from atoll.tflite.build import GraphBuilder
 from atoll.tflite.reader import parse_model
 from atoll.tflite.writer import write_model
+from compiled_files.instructions import readable
 from compiled_files.package import executable, options, package
 from compiled_files.programs import (
     CACHING,
@@ -53,6 +54,7 @@ class Wrapping:
 
     Attributes:
         seed: Of the instructions, which know nothing of the model; each further part has the next.
+        readable: Whether the instructions are whole ones that tell the layers' scales, instead.
         token: Of its parameters in the chip's memory; the same.
         cached: Whether its parameters stay on the chip, or are sent with each run.
         runtime: The oldest runtime that it names.
@@ -66,6 +68,7 @@ class Wrapping:
     """
 
     seed: int = 1
+    readable: bool = False
     token: int = 0x1234
     cached: bool = True
     runtime: int = 14
@@ -140,7 +143,9 @@ def _run(graph: Subgraph, wrapping: Wrapping, kind: int, parameters: bytes) -> P
         _moved(inputs, outputs, wrapping, parameters),
         inputs,
         outputs,
-        _code(wrapping, kind, wrapping.chunks, places),
+        [readable(graph, places)]
+        if wrapping.readable
+        else _code(wrapping, kind, wrapping.chunks, places),
         places,
         parameters,
         wrapping.token,
@@ -153,7 +158,9 @@ def _load(wrapping: Wrapping, parameters: bytes) -> Program:
     return Program(
         CACHING,
         [InstructionHint(0), *_parameters(parameters), InterruptHint()],
-        chunks=_code(wrapping, CACHING, 1, places),
+        chunks=[readable(None, places)]
+        if wrapping.readable
+        else _code(wrapping, CACHING, 1, places),
         addresses=places,
         parameters=parameters,
         token=wrapping.token,

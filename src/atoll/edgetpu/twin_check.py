@@ -1,5 +1,7 @@
 """Whether a compiled part was made of a graph: its parameters, laid out anew, are the file's.
 
+Scales that are no parameters are looked for in its instructions.
+
 The layout and its evidence are in docs/format.md.
 """
 
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 from atoll.edgetpu.package_tables import ExecutableType
 from atoll.edgetpu.parameters import parameter_bytes
 from atoll.edgetpu.parameters_encode import encode
+from atoll.edgetpu.twin_scales import rescaled_operator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,6 +36,8 @@ class ParameterMatch:
         total_bytes: Bytes of parameters that the compiled part has.
         differs: The first operator whose parameters are not in the compiled part, or not where
             they are due; None where there is none.
+        rescaled: The first operator whose scales or zero points the instructions do not have; None
+            where there is none, or the instructions cannot be read.
         unknown: Operators with weights whose layout is not known.
         unknown_bytes: What these take.
         spare_bytes: What all operators of unknown layout may take, weights or none.
@@ -41,6 +46,7 @@ class ParameterMatch:
     equal_bytes: int
     total_bytes: int
     differs: str | None
+    rescaled: str | None
     unknown: tuple[str, ...]
     unknown_bytes: int
     spare_bytes: int
@@ -50,6 +56,8 @@ class ParameterMatch:
         """Why the part was not made of the graph, or cannot be shown to be; None where it was."""
         if self.differs is not None:
             return f"other parameters of {self.differs!r}"
+        if self.rescaled is not None:
+            return f"other scales or zero points of {self.rescaled!r}"
         if self.unknown_bytes > _MOST_UNKNOWN * self.total_bytes:
             return f"weights whose layout is not known: {', '.join(self.unknown)}"
         rest = self.total_bytes - self.equal_bytes
@@ -101,7 +109,9 @@ def match_parameters(graph: Subgraph, package: Package) -> ParameterMatch:
         number, start = place
         ends[number][index] = start + len(block)
         equal += len(block)
-    return ParameterMatch(equal, total, differs, tuple(unknown), unknown_bytes, spare)
+    odd = None if differs is not None else rescaled_operator(graph, package)
+    rescaled = None if odd is None else _name(graph, odd)
+    return ParameterMatch(equal, total, differs, rescaled, tuple(unknown), unknown_bytes, spare)
 
 
 def _has_weights(graph: Subgraph, op: Operator) -> bool:
