@@ -1,12 +1,13 @@
 """The command line as a person meets it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from cli_runner import ATOLL, atoll, refused
+from cli_runner import ATOLL, atoll, atoll_inside, refused
 from PIL import Image
 
 FULL = Path("/dev/full")
@@ -42,11 +43,40 @@ SLOW = {"tensorflow", "keras", "numpy", "PIL", "ai_edge_litert", "jinja2"}
 
 
 @pytest.mark.smoke
-@pytest.mark.parametrize("words", [["build"], ["classify"], ["fly"], ["build", "--no-such-flag"]])
-def test_wrong_usage_exits_with_2_and_no_traceback(words):
-    process = atoll(*words)
-    assert process.returncode == 2 or "Usage" in process.stdout
-    assert "Traceback" not in process.stderr
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["fly"], "atoll: atoll: no such command 'fly'. Received: fly. Run: atoll --help."),
+        (["clasify", "x"], "no such command 'clasify'. Received: clasify x. Write 'classify'."),
+        (["build", "--no-such-flag"], "atoll: build: no such option: --no-such-flag"),
+        (["check", "x", "--link", "usb4"], "'usb4' is not one of 'usb3', 'usb2', 'pcie'"),
+        (["classify", "x"], "missing argument 'PHOTO...'. Received: x. Run: atoll classify --help"),
+        (["devices", "x"], "got unexpected extra argument(s) (x)"),
+    ],
+)
+def test_wrong_words_are_one_line(words, line):
+    """As all bad input is; a program that reads standard error need not know two forms."""
+    process = atoll_inside(*words)
+    assert line in refused(process)
+    assert len(process.stderr.splitlines()) == 1
+
+
+@pytest.mark.smoke
+def test_a_command_without_words_shows_its_help():
+    process = atoll_inside("build")
+    assert process.returncode == 2
+    assert "Usage: atoll build" in process.stdout + process.stderr
+
+
+@pytest.mark.parametrize("word", ["devices", "--help"])
+def test_a_reader_that_goes_away_is_no_limit_that_was_crossed(word):
+    """`| head` is no failure, and 1 is what --fail-on gives."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    with os.fdopen(writes, "w") as gone:
+        process = subprocess.run([ATOLL, word], stdout=gone, stderr=subprocess.PIPE, text=True)
+    assert process.returncode == 141
+    assert process.stderr == ""
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="there is no device that is always full")

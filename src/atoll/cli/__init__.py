@@ -16,6 +16,7 @@ def main() -> None:
     if sys.argv[1:2] != ["compat"]:  # what that starts has an environment of its own
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from atoll.cli.app import COMMANDS, make_app
+    from atoll.cli.usage import run
 
     # Python has none where the shell closed them (>&-).
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
@@ -23,7 +24,7 @@ def main() -> None:
     named = sys.argv[1:2]
     try:
         try:
-            make_app(named if set(named) & COMMANDS.keys() else COMMANDS)(prog_name="atoll")
+            status = run(make_app(named if set(named) & COMMANDS.keys() else COMMANDS))
         finally:
             sys.stdout.flush()
     except AtollError as error:
@@ -44,6 +45,8 @@ def main() -> None:
 
         sys.stderr.write(f"atoll: {output_error(Path('standard output'), error)}\n")
         sys.exit(2)
+    if status:
+        sys.exit(status)
 
 
 def _drop_output() -> None:
