@@ -30,13 +30,34 @@ def largest_byte(layer: Layer, layout: OutputLayout | None, element_bytes: int) 
     maps = [layout.y_tile, layout.y_local, layout.x_tile, layout.x_local, layout.x_row_size]
     if [len(each) for each in maps] != [y, y, x, x, x] or not layout.tile_offset:
         return None
-    y_tile, y_local, x_tile, x_local, row_size = (np.array(each, np.int64) for each in maps)
-    tiles = y_tile[:, None] + x_tile[None, :]
+    first = pixel_places(layer, layout)
+    return None if first is None or first.min() < 0 else int(first.max() + z) * element_bytes - 1
+
+
+def pixel_places(layer: Layer, layout: OutputLayout) -> np.ndarray | None:
+    """Where each pixel of an output lies, by the formula of `OutputLayout`.
+
+    Args:
+        layer: The output.
+        layout: Its layout, with at least an entry for each row and each column.
+
+    Returns:
+        int64 [y_dim, x_dim], the place of each pixel's first element, which may be any number; None
+        where the layout names a tile that is not there.
+    """
+    y_tile, y_local = (
+        np.array(each[: layer.y_dim], np.int64)[:, None] for each in (layout.y_tile, layout.y_local)
+    )
+    x_tile, x_local, x_row_size = (
+        np.array(each[: layer.x_dim], np.int64)
+        for each in (layout.x_tile, layout.x_local, layout.x_row_size)
+    )
+    tiles = y_tile + x_tile
     if tiles.min() < 0 or tiles.max() >= len(layout.tile_offset):
         return None
-    first = np.array(layout.tile_offset, np.int64)[tiles]
-    first = first + y_local[:, None] * row_size[None, :] + x_local[None, :]
-    return None if first.min() < 0 else int(first.max() + z) * element_bytes - 1
+    tile_offset = np.array(layout.tile_offset, np.int64)[tiles]
+    places: np.ndarray = tile_offset + y_local * x_row_size + x_local
+    return places
 
 
 def slices_fit(layer: Layer, info: OutputShapeInfo | None, element_bytes: int) -> bool:

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 Software = Callable[[bytes, Subgraph, str], Kernel]
 
 
-def in_process(threads: int | None, kernels: str) -> Software:
+def in_process(threads: int | None, *kernels: str) -> Software:
     """Kernels that compute in this process.
 
     Args:
         threads: CPU threads; None for LiteRT's own choice.
-        kernels: A name in `atoll.runtime.litert.KERNELS`: a mapped part runs on the same kernels as
-            the CPU operators around it, so that both equal the model uncut.
+        kernels: Names in `atoll.runtime.litert.KERNELS`, tried in this order. A mapped part runs on
+            the same kernels as the CPU operators around it, so that both equal the model uncut.
     """
     return lambda content, _graph, source: litert_kernel(content, source, threads, kernels)
 
@@ -68,14 +68,16 @@ def twin_kernel(part: TwinPart, software: Software) -> Kernel:
     return run_part
 
 
-def litert_kernel(content: bytes, source: object, threads: int | None, kernels: str) -> Kernel:
+def litert_kernel(
+    content: bytes, source: object, threads: int | None, kernels: Sequence[str]
+) -> Kernel:
     """A kernel that runs a TFLite model.
 
     Args:
         content: The model's file; its inputs and outputs are the kernel's, in order.
         source: What to call it in a message.
         threads: CPU threads; None for LiteRT's own choice.
-        kernels: A name in `atoll.runtime.litert.KERNELS`.
+        kernels: Names in `atoll.runtime.litert.KERNELS`, tried in this order.
 
     Returns:
         The kernel.
@@ -83,7 +85,7 @@ def litert_kernel(content: bytes, source: object, threads: int | None, kernels: 
     Raises:
         ModelError: LiteRT cannot run it.
     """
-    interpreter = open_litert(content, source, threads=threads, kernels=[kernels]).litert
+    interpreter = open_litert(content, source, threads=threads, kernels=kernels).litert
     inputs = [detail["index"] for detail in interpreter.get_input_details()]
     outputs = [detail["index"] for detail in interpreter.get_output_details()]
 

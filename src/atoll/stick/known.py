@@ -12,7 +12,7 @@ from atoll.edgetpu.analysis import analyse
 from atoll.edgetpu.latency.links import LINKS
 from atoll.errors import ModelError
 from atoll.runtime.litert import KERNELS
-from atoll.runtime.simulator import litert_kernel
+from atoll.runtime.simulator import in_process, twin_kernel
 from atoll.runtime.twin import open_twin
 from atoll.stick.program import Program
 from atoll.tflite.reader import parse_model, read_content
@@ -112,21 +112,10 @@ class Computer:
         made = [np.empty(tensor.shape, _dtype(tensor)) for tensor in part.outputs]
         with self._lock:
             if self._kernel is None:
-                self._kernel = self._open()
-            self._kernel([given[place] for place in self._part.takes], made)
+                self._kernel = twin_kernel(self._part, in_process(1, *self._kernels))
+            self._kernel(given, made)
         layouts = zip(program.outputs.items(), made, strict=True)
         return {name: layout.to_chip(array) for (name, layout), array in layouts}
-
-    def _open(self) -> Kernel:
-        failure: ModelError | None = None
-        source = f"the twin's part {self._part.part.index}"
-        for name in self._kernels:
-            try:
-                return litert_kernel(self._part.content, source, 1, name)
-            except ModelError as error:
-                failure = error
-        assert failure is not None
-        raise failure
 
 
 def know(

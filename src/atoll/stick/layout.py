@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from atoll.edgetpu.package_layout import pixel_places
+from atoll.edgetpu.package_part import ELEMENT_BYTES
 from atoll.edgetpu.package_tables import DataType, OutputLayer
 from atoll.errors import ModelError
 
@@ -14,16 +16,6 @@ if TYPE_CHECKING:
 
     from atoll.edgetpu.package_tables import Layer, OutputLayout
 
-_ELEMENT_BYTES = {
-    DataType.FIXED_POINT8: 1,
-    DataType.FIXED_POINT16: 2,
-    DataType.SIGNED_FIXED_POINT32: 4,
-    DataType.BFLOAT: 2,
-    DataType.HALF: 2,
-    DataType.SINGLE: 4,
-    DataType.SIGNED_FIXED_POINT8: 1,
-    DataType.SIGNED_FIXED_POINT16: 2,
-}
 # Of these the chip has the highest bit the other way round.
 _FLIPPED = (DataType.SIGNED_FIXED_POINT8, DataType.SIGNED_FIXED_POINT16)
 # What the chip puts between the elements is not known: a driver must not depend on it.
@@ -54,7 +46,7 @@ class LayerLayout:
         self.size = layer.size_bytes
         self._source = source
         sizes = (layer.y_dim, layer.x_dim, layer.z_dim, layer.execution_count_per_inference)
-        width = _ELEMENT_BYTES[layer.data_type]
+        width = ELEMENT_BYTES[layer.data_type]
         if min(sizes) < 1 or not 0 < self.size <= _MOST_BYTES or self.size % width:
             raise self._damaged("its sizes must be sound", f"{self.size} bytes for {sizes}")
         self.tensor_bytes = int(np.prod(sizes, dtype=object)) * width
@@ -145,21 +137,13 @@ def _tile_places(
     layer: Layer, layout: OutputLayout, damaged: Callable[[str, str], ModelError]
 ) -> np.ndarray:
     """Where the tiles put the element (y, x, z): see `OutputLayout`."""
-    y_tile, y_local = (np.array(m, np.int64) for m in (layout.y_tile, layout.y_local))
-    x_tile, x_local, x_row = (
-        np.array(m, np.int64) for m in (layout.x_tile, layout.x_local, layout.x_row_size)
-    )
-    offset = np.array(layout.tile_offset, np.int64)
-    long_enough = all(len(m) >= layer.y_dim for m in (y_tile, y_local)) and all(
-        len(m) >= layer.x_dim for m in (x_tile, x_local, x_row)
-    )
-    if not long_enough:
+    rows = min(len(layout.y_tile), len(layout.y_local))
+    columns = min(len(layout.x_tile), len(layout.x_local), len(layout.x_row_size))
+    if rows < layer.y_dim or columns < layer.x_dim:
         raise damaged("its maps must have an entry a row and a column", "shorter ones")
-    rows, columns = slice(layer.y_dim), slice(layer.x_dim)
-    tile = y_tile[rows, None] + x_tile[None, columns]
-    if tile.min() < 0 or tile.max() >= len(offset):
-        raise damaged("its tiles must be there", f"tile {tile.max()} of {len(offset)}")
-    pixels = offset[tile] + y_local[rows, None] * x_row[None, columns] + x_local[None, columns]
+    pixels = pixel_places(layer, layout)
+    if pixels is None:
+        raise damaged("its tiles must be there", f"none of its {len(layout.tile_offset)}")
     places: np.ndarray = pixels[:, :, None] + np.arange(layer.z_dim)
     return places.reshape(-1)
 
