@@ -153,6 +153,20 @@ def test_a_file_of_another_network_is_refused(tmp_path):
         Interpreter(path, "sim")
 
 
+@pytest.mark.parametrize("shared_name", ["x", ""])
+@pytest.mark.parametrize("style", ["uint8", "int8"])
+def test_tensors_may_share_a_name(tmp_path, style, shared_name):
+    """Converters name tensors as they like: an output as the input, or all alike."""
+    b = GraphBuilder(style, seed=2)
+    first = b.conv2d(b.input((1, 8, 8, 3), name=shared_name), 8, 3)
+    last = b.conv2d(first, 8, 3)
+    for tensor in (first, last):
+        b.tensors[tensor].name = shared_name
+    path = write_pair(tmp_path, b.model(last))
+    with Interpreter(path, "sim") as sim, Interpreter(tmp_path / "net.tflite", "cpu") as cpu:
+        assert np.array_equal(answers(sim)[0], answers(cpu)[0])
+
+
 def test_two_parts_in_one_file_each_compute_their_own(tmp_path):
     """A file with an operator between that the chip does not take has two compiled parts."""
     b = GraphBuilder("int8", seed=5)

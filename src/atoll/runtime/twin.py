@@ -127,37 +127,49 @@ def _twin_part(model: Model, part: CompiledPart, original: Model, name: object) 
 def _counterpart(model: Model, original: Model, tensor: Tensor, side: str, name: object) -> int:
     """The twin's tensor for one of a compiled part: of its name, or at its place in the model."""
     graph = original.main
-    index = next((i for i, t in enumerate(graph.tensors) if t.name == tensor.name), None)
-    if index is None:
-        faces: list[int] = getattr(model.main, side)
-        twin_faces: list[int] = getattr(graph, side)
-        place = next((k for k, t in enumerate(faces) if model.main.tensors[t] is tensor), None)
-        if place is None or len(faces) != len(twin_faces):
-            raise _no_twin(name, f"no tensor {tensor.name!r}")
-        index = twin_faces[place]
-    _check_same(tensor, graph.tensors[index], name)
+    faces: list[int] = getattr(model.main, side)
+    twin_faces: list[int] = getattr(graph, side)
+    place = next((k for k, t in enumerate(faces) if model.main.tensors[t] is tensor), None)
+    same_place = [] if place is None or len(faces) != len(twin_faces) else [twin_faces[place]]
+    # Names may be shared: of tensors with one name, the one at that place, or else of that face.
+    named = [t for t in same_place if graph.tensors[t].name == tensor.name]
+    named += [t for t, each in enumerate(graph.tensors) if each.name == tensor.name]
+    candidates = named or same_place
+    if not candidates:
+        raise _no_twin(name, f"no tensor {tensor.name!r}")
+    index = next(
+        (t for t in candidates if _difference(tensor, graph.tensors[t]) is None), candidates[0]
+    )
+    difference = _difference(tensor, graph.tensors[index])
+    if difference is not None:
+        raise _no_twin(name, difference)
     return index
 
 
-def _check_same(tensor: Tensor, twin: Tensor, name: object) -> None:
+def _difference(tensor: Tensor, twin: Tensor) -> str | None:
+    """In what a twin's tensor is another than the compiled file's; None where in nothing."""
     if (tensor.type, tensor.shape) != (twin.type, twin.shape):
-        raise _no_twin(
-            name,
+        return (
             f"{twin.name!r} of {twin.type} {list(twin.shape)}, where the compiled file has "
-            f"{tensor.type} {list(tensor.shape)}",
+            f"{tensor.type} {list(tensor.shape)}"
         )
     ours, theirs = tensor.quantization, twin.quantization
     if ours is None or theirs is None:
-        return
-    if not (
-        np.array_equal(ours.scale, theirs.scale)
-        and np.array_equal(ours.zero_point, theirs.zero_point)
+        return None
+    for what, mine, other in (
+        ("scale", ours.scale, theirs.scale),
+        ("zero point", ours.zero_point, theirs.zero_point),
     ):
-        raise _no_twin(
-            name,
-            f"{twin.name!r} with the scale {theirs.scale[0]:g}, where the compiled file has "
-            f"{ours.scale[0]:g}",
-        )
+        if not np.array_equal(mine, other):
+            return (
+                f"{twin.name!r} with the {what} {_told(other)}, where the compiled file has "
+                f"{_told(mine)}"
+            )
+    return None
+
+
+def _told(values: np.ndarray) -> str:
+    return ", ".join(f"{value:g}" for value in values[:3]) or "none"
 
 
 def _check_whole(piece: Subgraph, name: object) -> None:
