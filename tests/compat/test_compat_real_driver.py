@@ -6,16 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from coral_models import CLASSES, SIDE
+from stand_in_drivers import echo_driver
 
 from atoll.compat.edgetpu.basic.basic_engine import BasicEngine
 from atoll.compat.edgetpu.basic.edgetpu_utils import GetRuntimeVersion
 from atoll.compat.hardware import DEVICE_VARIABLE
 from atoll.compat.pycoral.utils import edgetpu
-from atoll.errors import AtollError
 from atoll.host.usb import UsbStick
-from atoll.native import shared_library
 
-SOURCE = Path(__file__).parents[1] / "runtime/driver/standin.c"
 ROW = np.random.default_rng(6).integers(0, 256, SIDE * SIDE * 3).astype(np.uint8)
 # What the stand-in computes of it.
 ANSWER = ROW[:CLASSES] ^ 17
@@ -24,17 +22,13 @@ ANSWER = ROW[:CLASSES] ^ 17
 @pytest.fixture
 def driver(monkeypatch):
     """A stand-in for libedgetpu, two sticks, and what goes wrong in the driver."""
-    try:
-        library = shared_library(SOURCE, "libedgetpu-old.so", flags=("-DREGISTRATION=64",))
-    except AtollError as error:
-        pytest.skip(str(error))
     sticks = [
         UsbStick(index, "ready", 1, index, f"1-{index}", 5000, None, "", Path("/dev/x"), True, True,
                  True, Path(f"/sys/bus/usb/devices/1-{index}"))
         for index in (0, 1)
     ]  # fmt: skip
     monkeypatch.setattr("atoll.host.found.found_devices", lambda *_root: sticks)
-    monkeypatch.setenv("ATOLL_LIBEDGETPU", str(library))
+    monkeypatch.setenv("ATOLL_LIBEDGETPU", str(echo_driver("old")))
     monkeypatch.setenv(DEVICE_VARIABLE, "auto")
 
     def set_fault(text):

@@ -2,7 +2,7 @@
 
 import pytest
 from compiled_files import Wrapping, compiled_pair, image_model
-from stick_driver import stick_driver
+from stand_in_drivers import stick_driver
 
 
 @pytest.fixture(scope="session")

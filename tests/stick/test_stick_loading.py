@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from stick_driver import stick_driver
+from stand_in_drivers import stick_driver
 from stick_programs import equal_calls, run
 
 from atoll.native import shared_library

@@ -4,7 +4,8 @@ import time
 from pathlib import Path
 
 import pytest
-from standins import Clock, compiled
+from stand_in_drivers import echo_driver, echo_usb
+from standins import Clock
 
 from atoll.runtime.driver.child import ChildDevice
 from atoll.runtime.driver.options import DriverOptions
@@ -13,22 +14,19 @@ from atoll.runtime.driver.options import DriverOptions
 @pytest.fixture(scope="session")
 def old_driver() -> Path:
     """A driver with the registration of TensorFlow 2.5: 64 bytes, and poison behind it."""
-    return compiled("standin.c", "libedgetpu-old.so", flags=("-DREGISTRATION=64",))
+    return echo_driver("old")
 
 
 @pytest.fixture(scope="session")
 def new_driver() -> Path:
     """A driver with today's registration."""
-    return compiled("standin.c", "libedgetpu-new.so", flags=("-DREGISTRATION=88",))
+    return echo_driver("new")
 
 
 @pytest.fixture(scope="session")
 def usb_driver() -> Path:
     """A driver whose output bytes come through a stand-in libusb."""
-    usb = compiled("standin_usb.c", "libusb-1.0.so.0")
-    link = ("-Wl,--no-as-needed", f"-Wl,-rpath,{usb.parent}", str(usb))
-    flags = ("-DREGISTRATION=64", "-DUSB", *link)
-    return compiled("standin.c", "libedgetpu-usb.so", flags=flags)
+    return echo_driver("old", usb=echo_usb())
 
 
 @pytest.fixture

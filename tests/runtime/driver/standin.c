@@ -8,6 +8,7 @@
  * What goes wrong is in STANDIN, words separated by commas: NAME or NAME=N, N being the call (from
  * 1 on), milliseconds or bytes.
  */
+#define _DEFAULT_SOURCE
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,55 +17,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PUBLIC __attribute__((visibility("default")))
-#define OP "edgetpu-custom-op"
+#include "tflite.h" /* tests/stick/driver */
 
-/* TensorFlow Lite's own structures (common.h), as far as they are used. */
-typedef struct { int size; int data[]; } ints;
-typedef struct {
-    int type; void *data; ints *dims; float scale; int32_t zero_point; int allocation; size_t bytes;
-    char rest[64];
-} tensor;
-typedef struct { ints *inputs, *outputs, *intermediates, *temporaries; void *user_data; } node;
+#define PUBLIC __attribute__((visibility("default")))
+
+typedef struct int_array ints;
+typedef struct tensor tensor;
+typedef struct node node;
 typedef struct context context;
-typedef struct {
-    void *(*init)(context *, const char *, size_t);
-    void (*release)(context *, void *);
-    int (*prepare)(context *, node *);
-    int (*invoke)(context *, node *);
-    void *profiling_string;
-    int32_t builtin_code;
-    const char *custom_name;
-    int version;
-#if REGISTRATION == 88
-    void *registration_external, *async_kernel;
-    uint64_t inplace_operator;
-#endif
-} registration;
-/* What LiteRT reads of it: behind a short one lies what the caller happens to have there. */
-typedef struct {
-    registration own;
-#if REGISTRATION == 64
-    uint64_t poison[3];
-#endif
-} passed;
-struct context {
-    size_t tensors_size;
-    int (*get_execution_plan)(context *, ints **);
-    tensor *tensors;
-    void *impl;
-    void *resize_tensor;
-    void (*report_error)(context *, const char *, ...);
-    void *add_tensors;
-    int (*get_node_and_registration)(context *, int, node **, registration **);
-    int (*replace_node_subsets)(context *, passed, const ints *, void *);
-};
-typedef struct {
-    void *data;
-    int (*prepare)(context *, void *);
-    void *to, *from, *release;
-    int64_t flags;
-} delegate;
+typedef struct registration registration;
+typedef struct passed_registration passed;
+typedef struct delegate delegate;
 struct device { int type; const char *path; };
 
 static int verbosity, calls, alive, delegates;
@@ -147,7 +110,7 @@ static int on_invoke(context *c, node *n) {
     for (int k = 0; k < n->outputs->size; k++) {
         tensor *out = &c->tensors[n->outputs->data[k]];
         for (size_t i = 0; i < out->bytes; i++)
-            ((uint8_t *)out->data)[i] = ((uint8_t *)in->data)[i % in->bytes] ^ (uint8_t)(17 * (k + 1));
+            out->data[i] = in->data[i % in->bytes] ^ (uint8_t)(17 * (k + 1));
     }
 #ifdef USB
     long expected = fault("due");
@@ -157,26 +120,26 @@ static int on_invoke(context *c, node *n) {
 #endif
     for (int i = 0; i < n->inputs->size; i++) {
         tensor *each = &c->tensors[n->inputs->data[i]];
-        if (each->type == 9) for (size_t k = 0; k < each->bytes; k++) ((uint8_t *)each->data)[k] ^= 0x80;
+        if (each->type == 9) for (size_t k = 0; k < each->bytes; k++) each->data[k] ^= 0x80;
     }
     return 0;
 }
 
-static int take_over(context *c, void *self) {
+static int take_over(context *c, delegate *self) {
     ints *plan;
     if (c->get_execution_plan(c, &plan)) return 1;
     int count = plan->size, *indices = malloc(sizeof *indices * (size_t)(count + 1));
     memcpy(indices, plan->data, sizeof *indices * (size_t)count);
-    passed p = {.own = {.init = on_init, .release = on_release, .prepare = on_prepare,
+    passed p = {.own = {.init = on_init, .free = on_release, .prepare = on_prepare,
                         .invoke = on_invoke, .custom_name = "StandIn", .version = 1}};
 #if REGISTRATION == 64
-    memset(p.poison, 0xa5, sizeof p.poison);
+    memset(p.behind, 0xa5, sizeof p.behind);
 #endif
     for (int i = 0; i < count; i++) {
         node *n;
         registration *r;
         if (c->get_node_and_registration(c, indices[i], &n, &r)) return 1;
-        if (r->custom_name == NULL || strcmp(r->custom_name, OP)) continue;
+        if (r->custom_name == NULL || strcmp(r->custom_name, EDGETPU_OP)) continue;
         int one[2] = {1, indices[i]};
         if (c->replace_node_subsets(c, p, (ints *)one, self)) return 1;
     }

@@ -1,25 +1,12 @@
-"""What the tests of the driver share: stand-ins, what they compute, and whether they live."""
+"""What the tests of the driver share: what the stand-in computes, and whether processes live."""
 
 import os
 import time
 from pathlib import Path
 
 import numpy as np
-import pytest
 from compiled_files.faults import part_of, sound
 from compiled_files.programs import Layer
-
-from atoll.errors import AtollError
-from atoll.native import shared_library
-
-HERE = Path(__file__).parent
-
-
-def compiled(source, name, **how):
-    try:
-        return shared_library(HERE / source, name, **how)
-    except AtollError as error:
-        pytest.skip(str(error))
 
 
 class Clock:

@@ -3,9 +3,9 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from host.trees import FIRMWARE, Tree
 
 from atoll.errors import DeviceError
 from atoll.host import usb
@@ -13,10 +13,6 @@ from atoll.runtime.driver import choosing
 from atoll.runtime.driver.choosing import NotOpenedError, chosen
 from atoll.runtime.driver.library import Attached
 from atoll.stick.plugged import plugged
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "host"))
-
-from trees import FIRMWARE, Tree
 
 
 def at(*ports):

@@ -2,7 +2,7 @@
 
 import pytest
 from compiled_files.faults import content_of, sound
-from standins import compiled
+from stand_in_drivers import echo_driver, echo_usb
 
 from atoll.errors import DeviceError
 from atoll.runtime.driver.direct import direct_delegate
@@ -55,10 +55,8 @@ def test_libraries_that_cannot_be_loaded(tmp_path):
 def test_a_missing_libusb_is_named_with_its_cure(tmp_path):
     """The loader names only libusb, and not who wants it."""
     usb = tmp_path / "libusb-1.0.so.0"
-    usb.write_bytes(compiled("standin_usb.c", "libusb-1.0.so.0").read_bytes())
-    link = ("-Wl,--no-as-needed", f"-Wl,-rpath,{tmp_path}", str(usb))
-    flags = ("-DREGISTRATION=64", "-DUSB", *link)
-    library = compiled("standin.c", "libedgetpu-without.so", flags=flags)
+    usb.write_bytes(echo_usb().read_bytes())
+    library = echo_driver("old", usb=usb)
     usb.unlink()
     text = refusal(lambda: DriverLibrary(str(library)))
     assert text.startswith(f"{library}: ")
@@ -67,7 +65,7 @@ def test_a_missing_libusb_is_named_with_its_cure(tmp_path):
 
 def test_a_library_of_another_kind(old_driver):
     """A typing error in ATOLL_LIBEDGETPU may name any library there is."""
-    other = compiled("standin_usb.c", "libusb-1.0.so.0")
+    other = echo_usb()
     assert "without tflite_plugin_create_delegate" in refusal(lambda: DriverLibrary(str(other)))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from compiled_files import Wrapping, compiled_pair, image_model
-from stick_driver import stick_driver
+from stand_in_drivers import stick_driver
 
 from atoll import Interpreter
 from atoll.errors import DeviceError, DeviceLostError
