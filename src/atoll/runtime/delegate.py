@@ -286,5 +286,5 @@ def _unknown_layout(received: str) -> DeviceError:
         "LiteRT",
         "its data structures must be those that this version of Atoll knows",
         received=received,
-        fix="Install a LiteRT that is known to work: pip install 'ai-edge-litert==2.3.0'",
+        fix=lite.INSTALL_KNOWN,
     )

@@ -9,6 +9,9 @@ from __future__ import annotations
 import ctypes as c
 from typing import Any
 
+# What to do where LiteRT's structures turn out to be others than these.
+INSTALL_KNOWN = "Install a LiteRT that is known to work: pip install 'ai-edge-litert==2.3.0'"
+
 POINTER = c.c_void_p
 OK, ERROR = 0, 1
 

@@ -119,7 +119,7 @@ class ShimmedDelegate:
             self.device,
             "the adapter between LiteRT and the driver failed",
             received=f"{type(error).__name__}: {error}",
-            fix="Install a LiteRT that is known to work: pip install 'ai-edge-litert==2.3.0'",
+            fix=lite.INSTALL_KNOWN,
         )
         failure.__cause__ = error
         return failure
