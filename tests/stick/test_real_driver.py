@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from published_pairs import needs_other_kernels, published_pairs
-from stick_driver import stick_driver
+from stand_in_drivers import stick_driver
 from stick_programs import LIVES, OPTIONS, lived
 
 from atoll.stick import plugged
