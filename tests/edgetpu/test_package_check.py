@@ -271,6 +271,18 @@ def test_scratch_memory_goes_both_ways(direction, more):
         checked(file)
 
 
+@pytest.mark.parametrize("base", [PARAMETER, SCRATCH])
+def test_transfers_of_no_bytes_are_sound(base):
+    """For these the driver sends nothing, not even of what the program does not have."""
+    file = sound()
+    run = file.programs[0]
+    run.hints.insert(2, TransferHint(base, "", 0, 0))
+    checked(file)
+    run.hints[2].size = 8
+    with pytest.raises(ModelError, match="8 bytes at 0 of 0"):
+        checked(file)
+
+
 def test_every_rule_has_a_sentence():
     """A rule without one would leave its user with nothing to read."""
     for rule in RULES:

@@ -82,10 +82,8 @@ def sent_sizes(program: Executable) -> dict[tuple[BaseAddress, str], int]:
     """What may be transferred, and its size in bytes."""
     sizes = {(BaseAddress.INPUT, each.name): _sent_bytes(each) for each in program.input_layers}
     sizes |= {(BaseAddress.OUTPUT, each.name): _sent_bytes(each) for each in program.output_layers}
-    if program.parameters:
-        sizes[BaseAddress.PARAMETER, ""] = len(program.parameters)
-    if program.scratch_size_bytes > 0:
-        sizes[BaseAddress.SCRATCH, ""] = program.scratch_size_bytes
+    sizes[BaseAddress.PARAMETER, ""] = len(program.parameters)
+    sizes[BaseAddress.SCRATCH, ""] = max(program.scratch_size_bytes, 0)
     return sizes
 
 
