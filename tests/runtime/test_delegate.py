@@ -1,13 +1,15 @@
 """Custom operators that run in Python: right values, and errors that reach the caller."""
 
 import gc
+import sys
 import weakref
 
 import numpy as np
 import pytest
 
 from atoll.errors import CompilerError, DeviceError, ModelError
-from atoll.runtime.delegate import PythonDelegate
+from atoll.runtime.delegate import PythonDelegate, _Operators
+from atoll.runtime.litert import open_litert
 from atoll.tflite.graph import Model, Operator, Subgraph, Tensor
 from atoll.tflite.types import TYPES
 from atoll.tflite.writer import write_model
@@ -193,3 +195,49 @@ def test_nothing_keeps_a_model_in_memory():
         assert gone() is None
     finally:
         gc.enable()
+
+
+def test_a_call_that_was_interrupted_gives_no_old_answer(monkeypatch):
+    """Ctrl-C in the moment when LiteRT calls: it hears nothing of it, and has the last outputs."""
+    delegate = PythonDelegate("mine", adding)
+    session = open_litert(chain(b"1", b"20"), "x", delegates=lambda _kernels: [delegate])
+    array = np.float32([[1, 2, 3, 4]])
+    assert np.array_equal(session.invoke([array])[0], array + 21)
+    calls = []
+
+    def interrupted(self, action, real=_Operators._guarded):
+        calls.append(action)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(self, action)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_Operators, "_guarded", interrupted)
+        patched.setattr(sys, "unraisablehook", lambda _: None)
+        with pytest.raises(KeyboardInterrupt):
+            session.invoke([array + 1])
+    assert np.array_equal(session.invoke([array + 2])[0], array + 23)
+
+
+def test_failures_do_not_add_up():
+    """A stick that is gone for a day: LiteRT keeps a line of every failure, and tells them all."""
+
+    def make(_index, _payload):
+        def kernel(inputs, outputs):
+            if inputs[0][0, 0]:
+                raise RuntimeError("gone")
+            outputs[0][...] = inputs[0] + 1
+
+        return kernel
+
+    delegate = PythonDelegate("mine", make)
+    interpreter = opened(chain(b""), delegate)
+    lengths = []
+    for _ in range(20):
+        with pytest.raises(RuntimeError) as caught:
+            call(interpreter, np.float32([[1, 2, 3, 4]]))
+        lengths.append(len(str(caught.value)))
+        with pytest.raises(DeviceError, match="gone"):
+            raise delegate.failure()
+    assert lengths[-1] == lengths[1]
+    assert np.array_equal(call(interpreter, np.zeros((1, 4), np.float32)), np.ones((1, 4)))

@@ -6,6 +6,8 @@ import ctypes
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from atoll.runtime.litert import invoke_all
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -78,7 +80,7 @@ def run(interpreter: Interpreter) -> None:
     """
     wrapper: Any = interpreter._interpreter
     try:
-        wrapper.Invoke()
+        invoke_all(wrapper.Invoke, interpreter._own)
     except RuntimeError as error:
         raise interpreter._explained(error) from None
 

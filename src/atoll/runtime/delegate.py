@@ -23,6 +23,11 @@ KernelFactory = Callable[[int, bytes], Kernel]
 Shape = tuple[int, ...]
 
 _MOST_DIMENSIONS = 8
+# What LiteRT calls an operator that was taken over.
+_NAME = "AtollPythonDelegate"
+
+# TfLiteContext.ReportError, which takes further arguments, by the format: they are left alone.
+_NOTHING = c.CFUNCTYPE(None, c.c_void_p, c.c_void_p)(lambda _context, _format: None)
 
 
 class PythonDelegate:
@@ -51,7 +56,7 @@ class PythonDelegate:
             init=lite.INIT(self._operators.on_init),
             prepare=lite.CALL(self._operators.on_prepare_node),
             invoke=lite.CALL(self._operators.on_invoke),
-            custom_name=b"AtollPythonDelegate",
+            custom_name=_NAME.encode(),
             version=1,
         )
         self._native = lite.NativeDelegate(
@@ -63,6 +68,19 @@ class PythonDelegate:
     def claimed(self) -> int:
         """How many operators it runs."""
         return len(self._operators.claimed)
+
+    def begin(self) -> None:
+        """A call begins."""
+        self._operators.ran = 0
+        self._operators.unmute()
+
+    def finished(self) -> bool:
+        """Whether all operators of the main subgraph ran since the call began.
+
+        A signal's handler that raises in the moment when C code calls is heard by nobody, and for
+        LiteRT the operator has run: its outputs are those of the call before.
+        """
+        return self._operators.ran >= (self._operators.of_main or 0)
 
     def failure(self) -> AtollError | None:
         """The error to raise for what last went wrong in here; None where nothing did.
@@ -86,8 +104,15 @@ class PythonDelegate:
         failure.__cause__ = error
         return failure
 
-    def refusal(self, _source: object, _said: str) -> None:
-        """What LiteRT says is never of this one's making: it keeps its own errors."""
+    def refusal(self, _source: object, said: str) -> None:
+        """What LiteRT says is never of this one's making: it keeps its own errors.
+
+        Raises:
+            KeyboardInterrupt: LiteRT saw it fail, and it has no error: a signal's handler raised
+                before it could keep it.
+        """
+        if _NAME in said.rpartition("Node number")[2]:
+            raise KeyboardInterrupt
 
     def _get_native_delegate_pointer(self) -> int:
         """LiteRT's Interpreter asks its delegates for this."""
@@ -100,15 +125,20 @@ class _Operators:
     Attributes:
         name: Their name.
         claimed: One entry an operator.
+        of_main: How many of them are of the main subgraph; None until that is known.
+        ran: How many ran since that was last set to 0.
         error: What last went wrong.
     """
 
     def __init__(self, name: str, make_kernel: KernelFactory) -> None:
         self.name = name
         self.claimed: list[_Claimed] = []
+        self.of_main: int | None = None
+        self.ran = 0
         self.error: BaseException | None = None
         self._make_kernel = make_kernel
         self._by_node: dict[int, int] = {}
+        self._muted: tuple[c.c_void_p, int | None] | None = None
 
     def on_prepare(self, registration: lite.Registration, context: int, delegate: int) -> int:
         return self._guarded(lambda: self._claim(registration, context, delegate))
@@ -122,7 +152,27 @@ class _Operators:
         return self._guarded(lambda: self._resize(context, node))
 
     def on_invoke(self, context: int, node: int) -> int:
-        return self._guarded(lambda: self._run(context, node))
+        self.unmute()
+        status = self._guarded(lambda: self._run(context, node))
+        if status != lite.OK:
+            self._mute(context)
+        return status
+
+    def unmute(self) -> None:
+        """Has LiteRT note again what fails."""
+        if self._muted is not None:
+            place, function = self._muted
+            place.value, self._muted = function, None
+
+    def _mute(self, context: int) -> None:
+        """Keeps LiteRT from noting that this call fails.
+
+        It would add a line to all that it ever noted of this model, and give that out with every
+        failure: a device that is gone for a day would fill the memory with it.
+        """
+        place = c.c_void_p.from_address(context + lite.Context.report_error.offset)
+        self._muted = place, place.value
+        place.value = c.cast(_NOTHING, c.c_void_p).value
 
     def _guarded(self, action: Callable[[], None]) -> int:
         """Runs what C code called for: an exception must not cross into it."""
@@ -151,6 +201,8 @@ class _Operators:
             )
             if status != lite.OK:
                 raise RuntimeError(f"LiteRT kept operator {index} (status {status})")
+        if self.of_main is None:  # the main subgraph comes first
+            self.of_main = len(self.claimed)
 
     def _own_node(self, context: lite.Context, address: int, index: int) -> Any:
         """A node of the graph, where it has our name."""
@@ -212,6 +264,7 @@ class _Operators:
             [window.array(table) for window in claimed.inputs],
             [window.array(table) for window in claimed.outputs],
         )
+        self.ran += 1
 
 
 class _Window:

@@ -25,6 +25,14 @@ KERNELS = ("AUTO", "BUILTIN_WITHOUT_DEFAULT_DELEGATES")
 class Delegate(Protocol):
     """What LiteRT hands some of a model's operators to."""
 
+    def begin(self) -> None:
+        """A call begins."""
+        ...
+
+    def finished(self) -> bool:
+        """Whether all that it runs has run since the call began."""
+        ...
+
     def failure(self) -> AtollError | None:
         """The error to raise for what last went wrong in it; None where nothing did."""
         ...
@@ -70,7 +78,7 @@ class LitertSession:
         try:
             for index, array in zip(self._input_indices, arrays, strict=True):
                 litert.set_tensor(index, array)
-            litert.invoke()
+            invoke_all(litert.invoke, self.delegates)
             return [litert.get_tensor(index) for index in self._output_indices]
         except LITERT_ERRORS as error:
             raise failure_of(self.delegates, self._source, error) from None
@@ -120,6 +128,23 @@ def open_litert(
             failure = failure_of(made, source, error)
     assert failure is not None
     raise failure
+
+
+def invoke_all(invoke: Callable[[], object], delegates: Sequence[Delegate]) -> None:
+    """Has LiteRT run a model, and makes sure that it did.
+
+    Args:
+        invoke: Runs it.
+        delegates: What it calls.
+
+    Raises:
+        KeyboardInterrupt: The program was interrupted where LiteRT does not learn of it.
+    """
+    for delegate in delegates:
+        delegate.begin()
+    invoke()
+    if not all(delegate.finished() for delegate in delegates):
+        raise KeyboardInterrupt
 
 
 def check_litert(content: bytes, source: object) -> None:
