@@ -9,6 +9,8 @@ from litert_files import model_files
 from atoll import Interpreter
 from atoll.errors import ModelError
 from atoll.runtime.soundness import check_sound
+from atoll.tflite.build import GraphBuilder
+from atoll.tflite.build_core import option
 from atoll.tflite.graph import Model, Quantization
 from atoll.tflite.reader import read_model
 from atoll.tflite.writer import write_model
@@ -72,3 +74,14 @@ def test_operators_out_of_order_are_refused(lstm):
     lstm.main.operators.reverse()
     with pytest.raises(ModelError, match="computed before it"):
         check_sound(lstm, "m")
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_a_split_must_have_as_many_outputs_as_it_says(count):
+    """LiteRT writes to outputs that are not there."""
+    b = GraphBuilder("uint8")
+    image = b.input((1, 4, 4, 4))
+    options = option("Split", numSplits=count)
+    halves = b.op("SPLIT", [b.constant(np.int32(3)), image], [(1, 4, 4, 2)] * 2, options)
+    with pytest.raises(ModelError, match=f"as many outputs as it says. Received: 2 of {count}"):
+        Interpreter(write_model(b.model(halves)), "cpu")

@@ -98,6 +98,60 @@ def test_one_changed_parameter_is_noticed(tmp_path, operator, place):
     assert repr(model.main.tensors[op.outputs[0]].name) in str(error.value)
 
 
+def damaged(tensors, op, how):
+    """Damages a convolution in one of the ways that a flipped bit does."""
+    x, weights, bias = op.inputs
+    if how == "weights without a scale":
+        tensors[weights].quantization = None
+    elif how == "too few scales":
+        held = tensors[weights].quantization
+        tensors[weights].quantization = replace(held, scale=held.scale[:3])
+    elif how == "weights of another rank":
+        tensors[weights].shape = (tensors[weights].data.size,)
+        tensors[weights].data = tensors[weights].data.reshape(-1)
+    elif how == "a short bias":
+        tensors[bias].data, tensors[bias].shape = tensors[bias].data[:2], (2,)
+    elif how == "no weights":
+        op.inputs[:] = [x]
+    elif how == "weights that are computed":
+        op.inputs[1] = x
+    elif how == "real numbers":
+        tensors[op.outputs[0]].type = "FLOAT32"
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "weights without a scale",
+        "too few scales",
+        "weights of another rank",
+        "a short bias",
+        "no weights",
+        "weights that are computed",
+        "real numbers",
+    ],
+)
+def test_a_damaged_twin_is_refused_in_one_line(tmp_path, how):
+    """Files come from anywhere; a traceback says nothing to whoever runs them."""
+    path = write_pair(tmp_path, network())
+    model = network()
+    damaged(model.main.tensors, model.main.operators[1], how)
+    (tmp_path / "net.tflite").write_bytes(write_model(model))
+    with pytest.raises(ModelError) as error:
+        Interpreter(path, "sim")
+    assert "\n" not in str(error.value)
+
+
+def test_a_compiled_part_without_one_of_its_tensors_is_refused(tmp_path):
+    """-1 stands for an input that is left out; a compiled part has none of these."""
+    path = write_pair(tmp_path, network())
+    model = read_model(path)
+    model.main.operators[0].inputs[0] = -1
+    path.write_bytes(write_model(model))
+    with pytest.raises(ModelError, match="must have all of its tensors"):
+        Interpreter(path, "sim")
+
+
 def test_layers_that_changed_places_are_noticed(tmp_path):
     """All their bytes are in the file; the network is another all the same."""
     model = network()

@@ -21,12 +21,14 @@ from atoll.edgetpu.parameters import (
     takes_one_channel,
 )
 from atoll.edgetpu.tiling import padded, plane_of
+from atoll.tflite.weighted import WEIGHTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from atoll.tflite.graph import Operator, Quantization, Subgraph, Tensor
 
+_EIGHT_BIT = ("INT8", "UINT8")
 _INT8_OFFSET = 128
 _F32 = np.float32
 # Where each tile has so few output pixels, the taps are the inner loop (seen at 7 x 7, not at
@@ -57,14 +59,54 @@ def encode(graph: Subgraph, op: Operator) -> bytes | None:
     """The block of an operator in the blob of parameters.
 
     Args:
-        graph: The operator's graph; it must be one that the rules map.
+        graph: The operator's graph.
         op: The operator.
 
     Returns:
-        Its bytes; None where their content is not known, or the operator has none.
+        Its bytes; None where their content is not known, the operator has none, or it is none of
+        those that map.
     """
     encoder = _ENCODERS.get(op.type)
-    return encoder(graph, op) if encoder is not None and parameter_bytes(graph, op) else None
+    if encoder is None or not parameter_bytes(graph, op) or not is_laid_out(graph, op):
+        return None
+    return encoder(graph, op)
+
+
+def is_laid_out(graph: Subgraph, op: Operator) -> bool:
+    """Whether an operator has what its layout is made of: constants and scales of 8 bits.
+
+    Args:
+        graph: The operator's graph, a damaged one too.
+        op: The operator.
+    """
+    computed = [t for t in (*op.inputs[:1], *op.outputs[:1]) if t >= 0]
+    if len(computed) < 2 or not all(_is_scaled(graph.tensors[t]) for t in computed):
+        return False
+    row = WEIGHTED.get(op.type)
+    if row is None:
+        constants = [graph.tensors[t] for t in op.inputs if t >= 0 and graph.tensors[t].is_constant]
+        return all(t.data is not None and t.type in _EIGHT_BIT for t in constants)
+    weights, bias = graph.input_of(op, row.weights), graph.input_of(op, row.bias)
+    if weights is None or weights.data is None or not _is_scaled(weights):
+        return False
+    if len(weights.shape) != row.rank or 0 in weights.shape or weights.data.shape != weights.shape:
+        return False
+    channels = weights.shape[row.channel_axis]
+    scales = _quantized(weights).scale.size
+    whole = bias is None or (
+        bias.data is not None and bias.type == "INT32" and bias.data.shape == (channels,)
+    )
+    return whole and scales in (1, channels) and _quantized(weights).zero_point.size in (1, scales)
+
+
+def _is_scaled(tensor: Tensor) -> bool:
+    held = tensor.quantization
+    return (
+        tensor.type in _EIGHT_BIT
+        and held is not None
+        and held.scale.size > 0
+        and held.zero_point.size > 0
+    )
 
 
 def unsigned(tensor: Tensor) -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING
 
-from atoll.edgetpu.parameters_encode import multiplier
+from atoll.edgetpu.parameters_encode import is_laid_out, multiplier
 from atoll.edgetpu.program_layers import Computed, bits_of, computed
 from atoll.tflite.weighted import WEIGHTED
 
@@ -69,12 +69,11 @@ def rescaled_operator(graph: Subgraph, package: Package) -> Operator | None:
 
 def _due(graph: Subgraph, op: Operator, moves: Sequence[Operator]) -> Iterator[Computed]:
     """What the program may have for a layer with weights; nothing for any other operator."""
-    if op.type not in _LAYERS:
+    if op.type not in _LAYERS or not is_laid_out(graph, op):
         return
     weights = graph.tensors[op.inputs[WEIGHTED[op.type].weights]]
     held = weights.quantization
-    if held is None or not held.scale.size or weights.type not in _SIGNED_OFFSET:
-        return
+    assert held is not None
     # Of weights with more than one scale, zero points are parameters.
     zero_point = 0 if held.per_channel else int(held.zero_point[0]) + _SIGNED_OFFSET[weights.type]
     before = _beside(graph, op.inputs[0], [(m.outputs, m.inputs) for m in moves])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from atoll.edgetpu.package import read_package
 from atoll.edgetpu.simfile import EDGETPU_OP
+from atoll.errors import ModelError
 from atoll.tflite.edit import compact
 from atoll.tflite.graph import Model
 from atoll.tflite.writer import write_model
@@ -50,6 +51,13 @@ def compiled_parts(model: Model, source: object) -> list[CompiledPart]:
     """
     graph = model.main
     compiled = [op for op in graph.operators if op.custom_name == EDGETPU_OP]
+    if any(t < 0 for op in compiled for t in (*op.inputs, *op.outputs)):
+        raise ModelError(
+            source,
+            "the model is damaged: a compiled part must have all of its tensors",
+            received="one that is left out",
+            fix="Get the file again",
+        )
     return [
         CompiledPart(
             index=index,

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from atoll.tflite.graph import Model, Operator, Subgraph, Tensor
 
 
+# Operators that are told how many outputs they have, and how the schema calls that.
+_PIECES = {"SPLIT": "numSplits", "SPLIT_V": "numSplits", "UNPACK": "num"}
+
+
 def check_sound(model: Model, source: object) -> None:
     """Refuses a model that would crash LiteRT.
 
@@ -24,7 +28,8 @@ def check_sound(model: Model, source: object) -> None:
         source: What to call it in a message.
 
     Raises:
-        ModelError: A scale or zero point is impossible, or an operator reads what nobody computes.
+        ModelError: A scale or zero point is impossible, an operator reads what nobody computes, or
+            it has not as many outputs as it says.
     """
     for graph in model.subgraphs:
         for tensor in graph.tensors:
@@ -32,6 +37,7 @@ def check_sound(model: Model, source: object) -> None:
         known = {*graph.inputs, *(i for i, t in enumerate(graph.tensors) if _has_value(t))}
         for op in graph.operators:
             _check_inputs(graph, op, known, source)
+            _check_pieces(op, source)
             known |= {*op.outputs}
 
 
@@ -72,6 +78,19 @@ def _check_inputs(graph: Subgraph, op: Operator, known: set[int], source: object
                 "an operator must read only what is computed before it, or constant",
                 f"{graph.tensors[index].name!r} of {op.custom_name or op.type}",
             )
+
+
+def _check_pieces(op: Operator, source: object) -> None:
+    name = _PIECES.get(op.type)
+    if name is None:
+        return
+    told = getattr(op.options, name, 0)
+    if told != len(op.outputs):
+        raise _unsound(
+            source,
+            f"a {op.type} must have as many outputs as it says",
+            f"{len(op.outputs)} of {told}",
+        )
 
 
 def _unsound(source: object, rule: str, received: str) -> ModelError:
