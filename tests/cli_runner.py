@@ -35,6 +35,12 @@ def atoll_inside(*words, cwd=".") -> subprocess.CompletedProcess:
     return subprocess.CompletedProcess(command, status, out.getvalue(), err.getvalue())
 
 
+def done(process: subprocess.CompletedProcess) -> subprocess.CompletedProcess:
+    """The same process, after checking that it did its work."""
+    assert process.returncode == 0, process.stderr
+    return process
+
+
 def refused(process: subprocess.CompletedProcess) -> str:
     """The one line that a refusal prints, after checking that it is one."""
     assert process.returncode == 2, process.stderr

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _FIXES = {
-    errno.ENOSPC: ("the disk is full", "Free some space, or choose another place with -o"),
-    errno.EDQUOT: ("the disk quota is used up", "Free some space, or choose another place with -o"),
-    errno.EFBIG: ("the file would be larger than allowed here", "Choose another place with -o"),
+    errno.ENOSPC: ("the disk is full", "Free some space, or choose another place"),
+    errno.EDQUOT: ("the disk quota is used up", "Free some space, or choose another place"),
+    errno.EFBIG: ("the file would be larger than allowed here", "Choose another place"),
     errno.EACCES: ("it cannot be written", "Choose a place that you may write to"),
     errno.EPERM: ("it cannot be written", "Choose a place that you may write to"),
     errno.EROFS: ("the file system is read-only", "Choose a place that you may write to"),
-    errno.ENOTDIR: ("a part of the path is not a folder", "Choose another place with -o"),
-    errno.EEXIST: ("a file is in the way", "Remove it, or choose another place with -o"),
+    errno.ENOTDIR: ("a part of the path is not a folder", "Choose another place"),
+    errno.EEXIST: ("a file is in the way", "Remove it, or choose another place"),
     errno.ENAMETOOLONG: ("the name is too long", "Choose a shorter one"),
 }
 
@@ -41,9 +41,7 @@ def output_error(path: Path, error: OSError) -> OutputError:
     Returns:
         The error to raise in its place.
     """
-    rule, fix = _FIXES.get(
-        error.errno or 0, ("it could not be written", "Choose another place with -o")
-    )
+    rule, fix = _FIXES.get(error.errno or 0, ("it could not be written", "Choose another place"))
     return OutputError(path, rule, received=error.strerror or str(error), fix=fix)
 
 
@@ -67,7 +65,7 @@ def replacing(path: Path) -> Iterator[Path]:
             asked,
             "it must be a file that can be replaced",
             received="a device or a pipe",
-            fix="Choose another place with -o",
+            fix="Choose another place",
         )
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:

@@ -220,7 +220,7 @@ def test_the_command_prints_what_was_found(folder):
     one, two = document["results"]
     (car,) = one["found"]["right"]
     assert car["box"] == [24.0, 8.0, 32.0, 16.0]
-    assert car["found"]["colour"] == [{"label": "blue", "score": 0.6392}]
+    assert car["found"]["colour"] == [{"label": "blue", "score": 0.6392, "index": 2}]
     assert two["found"] == {"right": []}
     assert [Path(each["drawn"]).name for each in (one, two)] == ["a.png", "b.png"]
     assert (folder / "o/a.png").is_file()

@@ -88,6 +88,14 @@ class Classifier(Vision[np.ndarray, list[Class]]):
         wanted = Wanted(threshold=-np.inf, most=count)
         return [(found.label, found.score) for found in self.see(photo, wanted)]
 
+    def remarks(self) -> list[str]:
+        """As for all, and that the labels are not those of this model, as far as that shows."""
+        labels, classes = len(self.labels), self.facts.outputs[0].size
+        if labels in (0, classes):
+            return super().remarks()
+        told = f"There are {labels} labels for {classes} classes: they may be of another model."
+        return [*super().remarks(), told]
+
     def _placed(self, photo: Photo) -> tuple[np.ndarray, Placement]:
         """As a detector's, but a file is decoded no larger than needed, as in training."""
         if isinstance(photo, Image.Image | np.ndarray) or self.resize not in SMALLER:

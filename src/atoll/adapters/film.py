@@ -101,7 +101,7 @@ class Film:
         codec, options = next(
             row for row in _CODECS if row[0] in self._av.codecs_available or row is _CODECS[-1]
         )
-        self._container = self._av.open(str(self._temporary), "w", format="mp4")
+        self._container = self._av.open(str(self._temporary.absolute()), "w", format="mp4")
         rate = Fraction(self._rate).limit_denominator(1001)
         self._stream = self._container.add_stream(codec, rate=rate, options=dict(options))
         # Colours are told for blocks of 2x2 pixels.

@@ -216,7 +216,7 @@ def _(result: list) -> list[Any]:  # type: ignore[type-arg]
 
 @to_json.register
 def _(result: Class) -> dict[str, Any]:
-    return {"label": result.label, "score": round(result.score, 4)}
+    return {"label": result.label, "score": round(result.score, 4), "index": result.index}
 
 
 @to_json.register

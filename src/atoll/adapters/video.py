@@ -6,7 +6,7 @@ import re
 import threading
 from collections import deque
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -107,7 +107,9 @@ class Video(Closing):
         av = load_av("reading video")
         self._failures = (av.error.FFmpegError, ValueError)
         try:
-            self._container = av.open(source, **_how(source))
+            # FFmpeg takes what stands before a colon for a protocol, but not after a slash.
+            address = source if _URL.match(source) else str(Path(source).absolute())
+            self._container = av.open(address, **_how(source))
         except self._failures as error:
             raise _unreadable(source, _reason(error)) from error
         if not self._container.streams.video:

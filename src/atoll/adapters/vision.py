@@ -16,6 +16,7 @@ from atoll.adapters.table import Found, Wanted, choose
 from atoll.closing import Closing
 from atoll.data.decode import decode
 from atoll.data.labels import read_labels
+from atoll.edgetpu.simfile import EDGETPU_OP
 from atoll.errors import ModelError, UsageError
 from atoll.quiet import quiet
 from atoll.runtime.interpreter import Interpreter
@@ -64,6 +65,8 @@ class Vision(Closing, Generic[Found, Seen]):
         kind: The name of the adapter that was chosen.
         resize: As above, what was chosen.
         preprocessing: What the input wants of a photo.
+        simulated: Whether the simulator stands for an Edge TPU that the file was compiled for and
+            that is not there, and was not asked for.
 
     Raises:
         ModelError: There is no such model, it takes no photo, or no adapter knows its outputs.
@@ -102,6 +105,9 @@ class Vision(Closing, Generic[Found, Seen]):
             _opened(source, device, options) if isinstance(source, str | bytes | Path) else source
         )
         self.device = self._interpreter.device
+        operators = self._interpreter.model.main.operators
+        compiled = any(op.custom_name == EDGETPU_OP for op in operators)
+        self.simulated = self._owned and compiled and (device, self.device) == ("auto", "sim")
         spec = input_spec(self._interpreter.model, self._interpreter.name)
         known = list(given) or read_label_file(self._interpreter.model) or []
         self.labels = self._labels_for(known)
@@ -148,6 +154,12 @@ class Vision(Closing, Generic[Found, Seen]):
     def names(self) -> Sequence[str]:
         """The names of what it can see, as far as they are known."""
         return [label for label in self.labels if label]
+
+    def remarks(self) -> list[str]:
+        """What a user should know before it looks at anything, a sentence each."""
+        if not self.simulated:
+            return []
+        return ["No Edge TPU is plugged in: the simulator stands for it, in software."]
 
     def _placed(self, photo: Photo) -> tuple[np.ndarray, Placement]:
         """The pixels that the model takes, and where the photo lies in them."""

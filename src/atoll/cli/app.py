@@ -63,6 +63,8 @@ def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
             name,
             # One that takes its arguments in a way of its own has a class for that.
             cls=getattr(module, "Command", None),
+            # Whole: left to itself, the list of commands cuts each off at 45 letters.
+            short_help=(function.__doc__ or "").partition("\n")[0],
             no_args_is_help=needs,
             context_settings=_HELP_FLAGS,
         )(function)

@@ -11,8 +11,7 @@ import typer
 
 from atoll.cli.console import print_json
 from atoll.cli.options import AsJson
-from atoll.cli.vision import Names
-from atoll.errors import DatasetError
+from atoll.cli.vision import Names, expanded, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +28,8 @@ def chain(
         typer.Argument(metavar="CONFIG", help="A TOML file of the steps.", show_default=False),
     ],
     photos: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE...", help="Photos.", show_default=False)
+        list[str],
+        typer.Argument(metavar="PHOTO...", help="Photos, and folders of them.", show_default=False),
     ],
     draw: Annotated[
         Path | None,
@@ -42,22 +42,30 @@ def chain(
     as_json: AsJson = False,
 ) -> None:
     """Run a chain of models on photos: find a car, crop it, read its plate."""
+    from atoll.data.decode import UnreadablePhoto, decode
     from atoll.files import make_folder
     from atoll.pipeline.chain.chain import Chain
     from atoll.quiet import quiet
 
+    sources = expanded(photos)
     if draw is not None:
         make_folder(draw)
     with quiet(show_on_failure=False):  # LiteRT announces its kernels on standard error
         opened = Chain(config)
-    names = Names()
+    names = Names(sources, [draw])
     results: list[dict[str, Any]] = []
     waiting: deque[tuple[Path, Image.Image]] = deque()
 
     def images() -> Iterator[Image.Image]:
-        for path in photos:
-            waiting.append((path, _photo(path)))
-            yield waiting[-1][1]
+        for source in sources:
+            path = Path(source.name)
+            try:
+                image = decode(path)
+            except UnreadablePhoto as error:
+                sys.stderr.write(f"{path}: skipped: {unreadable(source, error)}\n")
+                continue
+            waiting.append((path, image))
+            yield image
 
     with opened:
         for result in opened.map(images()):
@@ -82,17 +90,6 @@ def _draw(target: Path, image: Image.Image, result: ChainResult) -> None:
 
     with replacing(target) as temporary:
         draw(image, result).save(temporary)
-
-
-def _photo(path: Path) -> Image.Image:
-    from atoll.data.decode import UnreadablePhoto, decode
-
-    try:
-        return decode(path)
-    except UnreadablePhoto as error:
-        raise DatasetError(
-            path, "it must be a photo", received=error, fix="Name a JPEG or PNG file"
-        ) from error
 
 
 def _print_found(found: dict[str, list[Finding]], indent: str) -> None:

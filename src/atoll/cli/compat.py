@@ -55,6 +55,7 @@ def compat(
     device: Annotated[
         str | None,
         typer.Option(
+            metavar="DEVICE",
             help="What stands for its Edge TPUs: auto (those plugged in, else sim), sim, edgetpu, "
             "usb:N, pci:N.",
             show_default="auto, or $ATOLL_DEVICE",

@@ -46,11 +46,12 @@ def export(
         Detector, typer.Option(help="Frigate's detector; auto: edgetpu for a compiled file.")
     ] = Detector.AUTO,
     device: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", show_default="usb",
+        list[str] | None, typer.Option(metavar="DEVICE", show_default="usb",
                                        help="An Edge TPU: usb, pci, usb:0; again for each.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="What the model is called.", show_default="its file's name")
+        str | None, typer.Option(metavar="NAME", show_default="its file's name",
+                                 help="What the model is called.")
     ] = None,
     objects: Annotated[
         list[str] | None, typer.Option("--object", metavar="LABEL", show_default=False,

@@ -42,7 +42,11 @@ Embedding = Annotated[
     ),
 ]
 Device = Annotated[
-    str, typer.Option(help="Where photos are embedded: cpu, sim, edgetpu, usb:N, pci:N, auto.")
+    str,
+    typer.Option(
+        metavar="DEVICE",
+        help="Where photos are embedded: cpu, sim, edgetpu, usb:N, pci:N, openvino:CPU, auto.",
+    ),
 ]
 Twin = Annotated[
     Path | None,

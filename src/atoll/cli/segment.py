@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from atoll.cli import vision_options as options
-from atoll.cli.vision import Names, Report, Request, look
+from atoll.cli.vision import Names, Report, Request, expanded, look
+from atoll.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from atoll.adapters.results import Mask
 
 _MOST_BRIEF = 5
@@ -52,6 +55,13 @@ def segment(
     from atoll.adapters.table import Wanted
     from atoll.files import make_folder
 
+    if masks is not None and draw is not None and masks.resolve() == draw.resolve():
+        raise UsageError(
+            "--masks",
+            "masks have the photos' names, as drawn photos have",
+            received="the folder of --draw",
+            fix="Name another folder",
+        )
     wanted = Wanted(threshold=threshold)
     request = Request(
         photos, wanted, draw, as_json, as_lines, frozenset(record_on or ()), clips,
@@ -62,12 +72,12 @@ def segment(
     ) as segmenter:
         if masks is not None:
             make_folder(masks)
-        look(segmenter, model, request, _report(masks))
+        look(segmenter, model, request, _report(masks, photos))
 
 
-def _report(masks: Path | None) -> Report:
+def _report(masks: Path | None, inputs: Sequence[str]) -> Report:
     """How masks are told, and written where a folder is given."""
-    names = Names()
+    names = Names(expanded(inputs), [masks])
 
     def write(photo: Path, seen: Mask) -> dict[str, str]:
         from PIL import Image

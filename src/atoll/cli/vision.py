@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING, Any
 from atoll.errors import DatasetError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from PIL import Image
 
     from atoll.adapters.table import Wanted
     from atoll.adapters.vision import Vision
     from atoll.cli.vision_output import Output
+    from atoll.data.decode import UnreadablePhoto
+
+
+# What pictures and videos are written as.
+_WRITTEN = (".png", ".mp4")
 
 
 @dataclass(frozen=True)
@@ -80,8 +85,12 @@ def look(vision: Vision[Any, Any], model: Path, request: Request, report: Report
     from atoll.cli.vision_video import check_recording, look_at_video
     from atoll.files import make_folder
 
-    inputs = _expanded(request.inputs)
-    check_recording(vision, request, any(map(is_video, inputs)))
+    if request.as_json and request.as_lines:
+        raise UsageError(
+            "--jsonl", "it takes the place of --json", received="both", fix="Choose one"
+        )
+    inputs = expanded(request.inputs)
+    check_recording(vision, request, any(is_video(source.name) for source in inputs))
     for folder in (request.draw, request.clips):
         if folder is not None:
             make_folder(folder)
@@ -89,13 +98,15 @@ def look(vision: Vision[Any, Any], model: Path, request: Request, report: Report
     output: Output = (
         LinesOutput() if request.as_lines else JsonOutput(head) if request.as_json else TextOutput()
     )
-    names = Names()
+    names = Names(inputs, (request.draw, request.clips))
+    for remark in vision.remarks():
+        sys.stderr.write(f"{remark}\n")
     try:
         for source in inputs:
-            if is_video(source):
-                look_at_video(vision, source, request, report, output, names)
+            if is_video(source.name):
+                look_at_video(vision, source.name, request, report, output, names)
             else:
-                _look_at_photo(vision, Path(source), request, report, output, names)
+                _look_at_photo(vision, source, request, report, output, names)
     except BaseException:
         output.end(complete=False)
         raise
@@ -104,11 +115,36 @@ def look(vision: Vision[Any, Any], model: Path, request: Request, report: Report
         sys.stderr.write(f"{note}\n")
 
 
-class Names:
-    """Names of files to write: each is given once, whatever folders their sources lie in."""
+@dataclass(frozen=True)
+class Source:
+    """Something to look at.
 
-    def __init__(self) -> None:
-        self._given: set[str] = set()
+    Attributes:
+        name: A photo's path, a video's, or a camera.
+        in_folder: Whether it was found in a folder. Such a photo is skipped where it cannot be
+            read; one that was named is an error.
+    """
+
+    name: str
+    in_folder: bool = False
+
+
+class Names:
+    """Names of files to write: each is given once, and none is that of something to look at.
+
+    Args:
+        sources: What is looked at.
+        folders: Where files go; None for nowhere.
+    """
+
+    def __init__(self, sources: Iterable[Source], folders: Iterable[Path | None]) -> None:
+        places = {folder.resolve() for folder in folders if folder is not None}
+        paths = (Path(source.name) for source in sources)
+        self._given = {
+            path.stem
+            for path in paths
+            if path.suffix.lower() in _WRITTEN and path.parent.resolve() in places
+        }
 
     def unused(self, stem: str) -> str:
         """The stem, with a number behind it where it has been given before."""
@@ -120,27 +156,36 @@ class Names:
         return name
 
 
-def _expanded(inputs: Sequence[str]) -> list[str]:
-    """The inputs, with the photos of a folder in its place."""
+def expanded(inputs: Sequence[str]) -> list[Source]:
+    """The inputs, with the photos of a folder in its place. Raises DatasetError."""
     from atoll.data.names import PHOTO_SUFFIXES
 
-    found: list[str] = []
+    found: list[Source] = []
     for source in inputs:
         if not Path(source).is_dir():
-            found.append(source)
+            found.append(Source(source))
             continue
         inside = sorted(p for p in Path(source).iterdir() if p.suffix.lower() in PHOTO_SUFFIXES)
         if not inside:
             raise DatasetError(
                 source, "a folder must hold photos", received="none", fix="Name another, or files"
             )
-        found.extend(map(str, inside))
+        found.extend(Source(str(path), in_folder=True) for path in inside)
     return found
+
+
+def unreadable(source: Source, error: UnreadablePhoto) -> str:
+    """Why a photo is skipped. Raises DatasetError where it must not be."""
+    if source.in_folder:
+        return str(error)
+    raise DatasetError(
+        source.name, "it must be a photo", received=error, fix="Name a JPEG or PNG file"
+    ) from error
 
 
 def _look_at_photo(
     vision: Vision[Any, Any],
-    path: Path,
+    source: Source,
     request: Request,
     report: Report,
     output: Output,
@@ -151,6 +196,7 @@ def _look_at_photo(
     from atoll.data.decode import UnreadablePhoto, decode
     from atoll.files import replacing
 
+    path = Path(source.name)
     try:
         # A classifier reads a file no larger than it must; all others need the whole photo.
         image: Image.Image | None = None if vision.task == "classify" else decode(path)
@@ -158,9 +204,8 @@ def _look_at_photo(
         if request.draw is not None and image is None:
             image = decode(path)
     except UnreadablePhoto as error:
-        raise DatasetError(
-            path, "it must be a photo", received=error, fix="Name a JPEG or PNG file"
-        ) from error
+        sys.stderr.write(f"{path}: skipped: {unreadable(source, error)}\n")
+        return
     document: dict[str, Any] = {"photo": str(path)}
     if image is not None and vision.task != "classify":
         document |= {"width": image.width, "height": image.height}

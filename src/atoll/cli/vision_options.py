@@ -28,7 +28,9 @@ Inputs = Annotated[
 Device = Annotated[
     str,
     typer.Option(
-        help="Where it runs: cpu, sim (Edge TPU in software), edgetpu, usb:N, pci:N, auto."
+        metavar="DEVICE",
+        help="Where it runs: cpu, sim (Edge TPU in software), edgetpu, usb:N, pci:N, "
+        "openvino:CPU, auto.",
     ),
 ]
 Labels = Annotated[

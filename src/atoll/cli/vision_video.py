@@ -53,7 +53,7 @@ def check_recording(vision: Vision[Any, Any], request: Request, videos: bool) ->
                 "--record-on",
                 "it must be a class that the model knows",
                 received=name,
-                fix=f"Did you mean {near[0]!r}" if near else "Look into its labels file",
+                fix=f"Write {near[0]!r}" if near else "Look into its labels file",
             )
 
 
@@ -191,7 +191,8 @@ def _stem(source: str, live: bool) -> str:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:80] or "video"
+    """A name without what means something to FFmpeg, to a shell, or to a file system."""
+    return re.sub(r"[^\w .-]+", "-", name).strip(" -.")[:80] or "video"
 
 
 def _note(source: str, video: Video, count: int, seconds: float) -> None:
