@@ -12,7 +12,9 @@ from atoll.compat.edgetpu.basic.basic_engine import BasicEngine
 from atoll.compat.edgetpu.basic.edgetpu_utils import GetRuntimeVersion
 from atoll.compat.hardware import DEVICE_VARIABLE
 from atoll.compat.pycoral.utils import edgetpu
+from atoll.compat.tflite_runtime.interpreter import Interpreter, load_delegate
 from atoll.host.usb import UsbStick
+from atoll.runtime.driver.hosts import _HOSTS
 
 ROW = np.random.default_rng(6).integers(0, 256, SIDE * SIDE * 3).astype(np.uint8)
 # What the stand-in computes of it.
@@ -46,6 +48,23 @@ def test_a_program_runs_on_the_chip(driver, compiled, device):
     edgetpu.run_inference(alone, ROW)
     index = alone.get_output_details()[0]["index"]
     assert np.array_equal(alone.get_tensor(index)[0], ANSWER)
+
+
+def test_a_driver_may_be_named_by_its_path_with_its_options(
+    driver, compiled, monkeypatch, tmp_path
+):
+    """Programs bring their own libedgetpu, and ask for a lower clock where it gets hot."""
+    monkeypatch.setenv("ATOLL_LIBEDGETPU", "/no/such.so")
+    path = tmp_path / "libedgetpu.so.1"
+    path.write_bytes(echo_driver("old").read_bytes())
+    options = {"device": "usb:1", "Performance": "Low"}
+    delegate = load_delegate(str(path), options)
+    asked = _HOSTS["usb:1"].options
+    assert (asked.library, dict(asked.extra)) == (str(path), {"Performance": "Low"})
+    model = Interpreter(str(compiled), experimental_delegates=[delegate])
+    model.allocate_tensors()
+    edgetpu.run_inference(model, ROW)
+    assert np.array_equal(model.get_tensor(model.get_output_details()[0]["index"])[0], ANSWER)
 
 
 def test_the_old_engines_run_on_it_too(driver, compiled):

@@ -26,6 +26,27 @@ def test_the_variable_is_taken_before_the_loader(tree, tmp_path):
 
 
 @linux
+def test_a_library_may_be_named_as_the_loader_names_it(tree, tmp_path, monkeypatch):
+    """`load_delegate` took "libedgetpu.so.1", and so do people; a path from here is one, too."""
+    there = tree.write("usr/lib/libedgetpu.so.1", header(62))
+    assert find_library(tree.root, {"ATOLL_LIBEDGETPU": "libedgetpu.so.1"}).path == there
+    assert find_library(tree.root, {"ATOLL_LIBEDGETPU": "lib/libedgetpu.so.1"}) is None
+    (tmp_path / "mine.so").write_bytes(header(62))
+    monkeypatch.chdir(tmp_path)
+    # The loader would search its own folders for a name with no folder in it.
+    assert find_library(tree.root, {"ATOLL_LIBEDGETPU": "mine.so"}).path == tmp_path / "mine.so"
+
+
+@linux
+def test_condas_own_libraries_are_found(tree, tmp_path):
+    """conda's Python loads them from the environment's own folder."""
+    library = tmp_path / "lib/libedgetpu.so.1"
+    library.parent.mkdir()
+    library.write_bytes(header(62))
+    assert find_library(tree.root, {"CONDA_PREFIX": str(tmp_path)}).path == library
+
+
+@linux
 def test_the_loaders_folders_are_searched_as_the_loader_does(tree, tmp_path):
     """A library that the loader has would be called missing."""
     assert find_library(tree.root, {}) is None

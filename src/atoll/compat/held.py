@@ -4,12 +4,33 @@ from __future__ import annotations
 
 import time
 import weakref
+from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 from atoll.host.library import find_library
 from atoll.runtime.driver.hosts import hold, release
 from atoll.runtime.driver.keeper import KEEPER
 from atoll.runtime.driver.options import DriverOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Driver:
+    """The driver that a program means.
+
+    Attributes:
+        library: Its path; None for the one that is found.
+        options: The options that go to it.
+    """
+
+    library: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+USUAL_DRIVER = Driver()
 
 
 class HeldOpen:
@@ -17,18 +38,20 @@ class HeldOpen:
 
     Args:
         name: The device, such as "usb:0".
+        driver: The driver.
 
     Raises:
         DeviceError: It cannot be opened.
         OSError: There is no driver.
     """
 
-    def __init__(self, name: str) -> None:
-        if find_library() is None:
+    def __init__(self, name: str, driver: Driver = USUAL_DRIVER) -> None:
+        if driver.library is None and find_library() is None:
             raise OSError(
                 "libedgetpu.so.1: cannot open shared object file: No such file or directory. "
                 "Run: atoll doctor"
             )
-        host = hold(name, DriverOptions(), time.monotonic)
+        options = DriverOptions(library=driver.library, extra=driver.options)
+        host = hold(name, options, time.monotonic)
         weakref.finalize(self, KEEPER.later, partial(release, host)).atexit = False
         host.open()

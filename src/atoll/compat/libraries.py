@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from atoll.compat.hardware import NoEdgeTpuError, SeenDevice, choose
-from atoll.compat.held import HeldOpen
+from atoll.compat.held import USUAL_DRIVER, Driver, HeldOpen
 from atoll.compat.origins import twin_candidates
 from atoll.edgetpu.simfile import EDGETPU_OP, SIM_OP
 from atoll.errors import AtollError, ModelError
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from atoll.runtime.litert import Delegate
+
+
+# What libedgetpu takes besides the device (edgetpu_context_direct.cc).
+_DRIVER_OPTIONS = ("Performance", "Usb.AlwaysDfu", "Usb.MaxBulkInQueueLength")
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,8 @@ class EdgeTpuLibrary:
     """libedgetpu: runs compiled operators on the Edge TPU that was asked for, or in software.
 
     Args:
-        options: Those of `load_delegate`: of these, "device" counts.
+        name: As given to `load_delegate`. Where it is the path of a file, that is the driver.
+        options: Those of `load_delegate`: "device", and those that go to the driver.
 
     Attributes:
         device: The Edge TPU.
@@ -61,24 +68,30 @@ class EdgeTpuLibrary:
         OSError: There is an Edge TPU, and no driver.
     """
 
-    def __init__(self, options: Mapping[str, object]) -> None:
+    def __init__(self, name: str, options: Mapping[str, object]) -> None:
+        driver = Driver(
+            # A name alone is searched in the loader's folders, and not in this one.
+            name if os.path.dirname(name) and Path(name).is_file() else None,  # noqa: PTH120
+            {key: str(options[key]) for key in _DRIVER_OPTIONS if key in options},
+        )
         try:
             self.device = choose(str(options.get("device", "")))
             # As the original did, so that programs learn here what they can fall back from.
-            self._held = None if self.device.simulated else HeldOpen(self.device.name)
+            self._held = None if self.device.simulated else HeldOpen(self.device.name, driver)
         except AtollError as error:
             raise NoEdgeTpuError(str(error)) from error
+        self._driver = driver
 
     def delegates(self, opened: Opened) -> list[Delegate]:
         """What LiteRT is given for a model."""
-        return edgetpu_delegates(opened, self.device)
+        return edgetpu_delegates(opened, self.device, self._driver)
 
 
 class PosenetLibrary:
     """The decoder of Google's project-posenet, posenet_decoder.so."""
 
-    def __init__(self, options: Mapping[str, object]) -> None:
-        del options
+    def __init__(self, name: str, options: Mapping[str, object]) -> None:
+        del name, options
 
     def delegates(self, opened: Opened) -> list[Delegate]:
         """What LiteRT is given for a model."""
@@ -111,7 +124,7 @@ class Library(Protocol):
         ...
 
 
-_LIBRARIES: list[tuple[re.Pattern[str], Callable[[Mapping[str, object]], Library]]] = [
+_LIBRARIES: list[tuple[re.Pattern[str], Callable[[str, Mapping[str, object]], Library]]] = [
     (
         re.compile(r"(lib)?edgetpu(-max|-std)?(\.[\d.]+)?\.(so(\.[\d.]+)?|dylib|dll)"),
         EdgeTpuLibrary,
@@ -132,15 +145,18 @@ def known_library(name: str, options: Mapping[str, object]) -> Library | None:
     """
     file = re.split(r"[/\\]", name)[-1]
     make = next((make for pattern, make in _LIBRARIES if pattern.fullmatch(file)), None)
-    return None if make is None else make(options)
+    return None if make is None else make(name, options)
 
 
-def edgetpu_delegates(opened: Opened, device: SeenDevice) -> list[Delegate]:
+def edgetpu_delegates(
+    opened: Opened, device: SeenDevice, driver: Driver = USUAL_DRIVER
+) -> list[Delegate]:
     """What runs a model's compiled operators.
 
     Args:
         opened: The model.
         device: Where they run. What was compiled for the simulator runs there in any case.
+        driver: The driver of a real one.
 
     Returns:
         The delegates; none where nothing in the model is compiled.
@@ -154,18 +170,19 @@ def edgetpu_delegates(opened: Opened, device: SeenDevice) -> list[Delegate]:
     if file.has(SIM_OP):
         made.append(simulator(in_process(opened.threads, opened.kernels)))
     if file.has(EDGETPU_OP):
-        made.append(_compiled(file, opened, device))
+        made.append(_compiled(file, opened, device, driver))
     return made
 
 
-def _compiled(file: ModelFile, opened: Opened, device: SeenDevice) -> Delegate:
+def _compiled(file: ModelFile, opened: Opened, device: SeenDevice, driver: Driver) -> Delegate:
+    usual = Options(threads=opened.threads, library=driver.library, driver_options=driver.options)
     name = parse_device(device.name)
     candidates = twin_candidates(file.model, opened.path) if device.simulated else [None]
     for twin in candidates[:-1]:
         try:
-            options = Options(threads=opened.threads, twin=twin)
+            options = replace(usual, twin=twin)
             return delegate_for(file, name, options, opened.kernels, Holding())
         except ModelError:
             continue
-    options = Options(threads=opened.threads, twin=candidates[-1])
+    options = replace(usual, twin=candidates[-1])
     return delegate_for(file, name, options, opened.kernels, Holding())

@@ -82,6 +82,9 @@ def _all_folders(root: Path, environ: Mapping[str, str]) -> Iterator[Path]:
     for triplet in _TRIPLETS.get(platform.machine(), ()):
         yield from (root / "lib" / triplet, root / "usr/lib" / triplet)
     yield from (root / name for name in _COMMON)
+    # What conda's Python searches besides.
+    if prefix := environ.get("CONDA_PREFIX"):
+        yield Path(prefix) / "lib"
 
 
 def _configured(root: Path, path: Path, depth: int) -> Iterator[Path]:

@@ -67,10 +67,31 @@ def find_library(root: Path = Path("/"), environ: Mapping[str, str] = os.environ
     """
     folders = library_folders(root, environ)
     if named := environ.get(VARIABLE):
-        path = Path(named)
-        return _library(path, folders, named=True) if path.is_file() else None
+        path = named_library(named, root, environ)
+        return None if path is None else _library(path, folders, named=True)
     found = [_library(path, folders, named=False) for path in find_libraries(root, environ)]
     return next((library for library in found if library.fits), found[0] if found else None)
+
+
+def named_library(
+    named: str, root: Path = Path("/"), environ: Mapping[str, str] = os.environ
+) -> Path | None:
+    """The library that is meant by a path, or by a name alone, as the loader takes one.
+
+    Args:
+        named: Such as "build/libedgetpu.so" or "libedgetpu.so.1".
+        root: Where the file system begins.
+        environ: The environment.
+
+    Returns:
+        Its path, from the root on; None where there is no such file.
+    """
+    path = Path(named)
+    if path.is_file():
+        return path.absolute()
+    if path.name != named:
+        return None
+    return next(iter(find_in(library_folders(root, environ), (named,))), None)
 
 
 def find_libraries(root: Path = Path("/"), environ: Mapping[str, str] = os.environ) -> list[Path]:

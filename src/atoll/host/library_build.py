@@ -63,6 +63,8 @@ def ask_build(path: Path, patience_s: float = _PATIENCE_S) -> LibraryBuild:
         path: The libedgetpu.
         patience_s: How long that may take.
     """
+    if getattr(sys, "frozen", False):  # its program is the application, which would start anew
+        return LibraryBuild("", None, "", "this program carries its Python within itself")
     command = [sys.executable, "-I", "-S", "-c", _SCRIPT, os.fspath(path)]
     try:
         child = subprocess.run(

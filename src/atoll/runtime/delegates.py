@@ -88,7 +88,9 @@ def delegate_for(
     from atoll.runtime.driver.child import ChildDevice, DriverOptions
     from atoll.runtime.driver.direct import direct_delegate
 
-    driver = DriverOptions(library=options.library, timeout_s=options.timeout_s)
+    driver = DriverOptions(
+        library=options.library, timeout_s=options.timeout_s, extra=options.driver_options
+    )
     parts = compiled_parts(file.model, file.source)
     if options.direct:
         for part in parts:

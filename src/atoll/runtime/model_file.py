@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from atoll.tflite.graph import Model
@@ -43,6 +44,7 @@ class Options:
         isolated: Whether the simulator runs in a process of its own, as a driver does.
         timeout_s: Seconds that a device may take to answer; None for the usual.
         library: The driver's library; None finds it.
+        driver_options: Options of the driver's own, such as {"Performance": "Low"}.
     """
 
     threads: int | None = None
@@ -52,3 +54,4 @@ class Options:
     isolated: bool = False
     timeout_s: float | None = None
     library: str | Path | None = None
+    driver_options: Mapping[str, str] = field(default_factory=dict)

@@ -4,9 +4,9 @@ import pytest
 from compiled_files.faults import content_of, sound
 from stand_in_drivers import echo_driver, echo_usb
 
-from atoll.errors import DeviceError
+from atoll.errors import DeviceError, ModelError
 from atoll.runtime.driver.direct import direct_delegate
-from atoll.runtime.driver.library import DriverLibrary, check_version, library_path
+from atoll.runtime.driver.library import DriverLibrary, _not_loaded, check_version, library_path
 from atoll.runtime.driver.options import DriverOptions
 
 
@@ -35,6 +35,14 @@ def test_the_variable_comes_before_the_system(old_driver, monkeypatch):
     assert library_path(None) == str(old_driver)
 
 
+def test_a_library_is_found_from_wherever_the_program_goes(tmp_path, monkeypatch):
+    """The loader searches its own folders for a name alone, and not this one."""
+    (tmp_path / "direct.so").touch()
+    monkeypatch.chdir(tmp_path)
+    assert library_path("direct.so") == str(tmp_path / "direct.so")
+    assert library_path("./direct.so") == str(tmp_path / "direct.so")
+
+
 def test_a_library_that_is_not_there(monkeypatch, tmp_path):
     """The first error of everybody: it is not installed, or misspelled."""
     monkeypatch.setenv("ATOLL_LIBEDGETPU", "/no/such.so")
@@ -61,6 +69,37 @@ def test_a_missing_libusb_is_named_with_its_cure(tmp_path):
     text = refusal(lambda: DriverLibrary(str(library)))
     assert text.startswith(f"{library}: ")
     assert "apt install libusb-1.0-0" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("libabsl_flags.so.20220623: cannot open shared object file: No such file or directory",
+         "needs libabsl_flags.so.20220623"),
+        ("libusb-1.0.so.0: cannot open shared object file: No such file or directory",
+         "apt install libusb-1.0-0"),
+        ("/lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.38' not found (required by /x/y.so)",
+         "no newer than this one"),
+        ("/x/libusb-test/y.so: wrong ELF class: ELFCLASS32", "made for this machine"),
+        ("/x/y.so: cannot open shared object file: No such file or directory",
+         "must be installed"),
+        ("/x/y.so: something else", "must be loadable"),
+    ],
+)  # fmt: skip
+def test_what_the_loader_says_has_a_cure(words, told):
+    """It names what it misses, and not what wants it; of the last it knows no cure at all."""
+    text = str(_not_loaded("/x/y.so", words))
+    assert text.startswith("/x/y.so: ")
+    assert told in text
+
+
+def test_a_type_that_a_driver_does_not_know_is_no_sign_of_its_age(old_driver, faulty):
+    """A build that lacks a type would be called too old, and its owner sent for another."""
+    library = DriverLibrary(str(old_driver))
+    said = "Internal: Unsupported data type in custom op handler: {}Node number 1 (X) failed."
+    assert isinstance(library.refusal("part", said.format(10)), ModelError)
+    for number in (0, -1, 1_234_567):
+        assert "too old" in str(library.refusal("part", said.format(number)))
 
 
 def test_a_library_of_another_kind(old_driver):

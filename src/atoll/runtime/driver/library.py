@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from atoll.errors import DeviceError, ModelError
-from atoll.host.library import VARIABLE, find_library
+from atoll.host.library import VARIABLE, find_library, named_library
 from atoll.host.library_build import read_version
+from atoll.runtime import litert_structs as lite
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,7 @@ _OLDEST_RUNTIME = 13
 
 # What LiteRT adds to a driver's words, with nothing between.
 _WHERE = re.compile(r"\.?\s*Node number \d+ \([^)]*\) failed to \w+\.?")
-# What a driver says that reads LiteRT's tensors at the wrong places.
+# What a driver says that reads LiteRT's tensors at the wrong places: a number that is no type's.
 _ASTRAY = re.compile(r"Unsupported data type in custom op handler: (-?\d+)")
 
 _ERROR_HANDLER = c.CFUNCTYPE(None, c.c_char_p)
@@ -135,7 +136,7 @@ class DriverLibrary:
             of a checked file are types that every driver takes.
         """
         astray = _ASTRAY.search(said)
-        if astray is not None:
+        if astray is not None and int(astray.group(1)) not in lite.TYPE_NAMES:
             taken = f"which takes {astray.group(1)} for the type of a tensor"
             return too_old(self.path, f"{self.version or 'no version'}, {taken}")
         return ModelError(
@@ -187,24 +188,26 @@ def library_path(asked: str | Path | None) -> str:
     """Finds the driver's library: the one asked for, $ATOLL_LIBEDGETPU's, or the system's.
 
     Args:
-        asked: A library that the caller names.
+        asked: A library that the caller names: its path, or its name in the loader's folders.
 
     Returns:
-        Its path.
+        Its path, from the root on: the loader would search its own folders for a mere name.
 
     Raises:
         DeviceError: There is none, or it is built for another machine.
     """
     if asked is not None:
-        if not os.path.isfile(asked):  # noqa: PTH113 (it never raises)
+        path = named_library(os.fspath(asked))
+        if path is None:
             raise _missing(str(asked), "no such file")
-        return os.fspath(asked)
+        return os.fspath(path)
     found = find_library()
     if found is None:
         named = os.environ.get(VARIABLE)
         raise _missing("libedgetpu", f"{VARIABLE}={named}, no such file" if named else "none")
     if not found.fits:
-        raise _other_machine(str(found.path), f"built for {found.machine}")
+        machine = f"built for {found.machine}" if found.machine else "no library"
+        raise _other_machine(str(found.path), machine)
     return os.fspath(found.path)
 
 
@@ -258,26 +261,41 @@ def _other_machine(path: str, received: str) -> DeviceError:
 
 def _not_loaded(path: str, words: str) -> DeviceError:
     """The error for what the system's loader said, by a table of its words."""
+    absent = _ABSENT.match(words)
+    if absent is not None and absent.group(1) != path:
+        return _needs(path, absent.group(1), words)
     for word, make in _LOADER_WORDS:
         if word in words:
             return make(path, words)
     return DeviceError(path, "the Edge TPU's driver must be loadable", received=words, fix=_INSTALL)
 
 
-def _no_libusb(path: str, words: str) -> DeviceError:
+def _needs(path: str, name: str, words: str) -> DeviceError:
+    """The error for a library that the driver needs, and that is not there."""
+    if name.startswith("libusb"):
+        rule, fix = "libusb", "Install it (Debian: apt install libusb-1.0-0)"
+    else:
+        rule, fix = name, f"Install the package that brings it, or another build: {_INSTALL}"
+    return DeviceError(path, f"the Edge TPU's driver needs {rule}", received=words, fix=fix)
+
+
+def _too_new(path: str, words: str) -> DeviceError:
     return DeviceError(
         path,
-        "the Edge TPU's driver needs libusb",
+        "the Edge TPU's driver must be made for a system no newer than this one",
         received=words,
-        fix="Install it (Debian: apt install libusb-1.0-0)",
+        fix="Install a build for this system's age: Google's own wants little",
     )
 
 
+# What the loader says of a file that is not there: of the library, or of one that it needs.
+_ABSENT = re.compile(r"(\S+): cannot open shared object file: No such file")
 # The first that fits counts.
 _LOADER_WORDS = (
-    ("libusb", _no_libusb),
     ("wrong ELF class", _other_machine),
     ("invalid ELF header", _other_machine),
     ("file too short", _other_machine),
+    ("GLIBC", _too_new),
+    ("CXXABI", _too_new),
     ("No such file or directory", _missing),
 )
