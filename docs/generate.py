@@ -493,10 +493,10 @@ def _command(name: str | None, callback: Callable[..., Any] | None) -> str:
         words += [f"{flags[-1]} {metavar}"] if needed else []
     name = name or callback.__name__.replace("_", "-")
     return (
-        f"\n## atoll {name}\n\n```\natoll {name} [options] {' '.join(words)}\n```\n\n"
+        f"\n## atoll {name}\n\n```\n{' '.join(('atoll', name, '[options]', *words))}\n```\n\n"
         f"{inspect.cleandoc(callback.__doc__ or '')}\n\n"
-        f"{_table(('argument', 'what it is'), arguments)}\n"
-        f"{_table(('option', 'what it does', 'default'), options)}"
+        + (f"{_table(('argument', 'what it is'), arguments)}\n" if arguments else "")
+        + f"{_table(('option', 'what it does', 'default'), options)}"
     )
 
 

@@ -106,6 +106,18 @@ def test_the_same_words_give_the_same_bytes(base, split, tmp_path):
         assert made[0].read_bytes() == made[1].read_bytes()
 
 
+def test_photos_are_named_as_a_word_or_behind_an_option(base, split, tmp_path):
+    """Both commands take both, so that nobody must remember which takes which."""
+    for words in (["imprint", base], ["retrain-head", base, "--epochs", 3]):
+        made = [tmp_path / f"{number}.tflite" for number in range(2)]
+        document(atoll_inside(*words, split / "three", "-o", made[0], "--json"))
+        document(atoll_inside(*words, "--dataset", split / "three", "-o", made[1], "--json"))
+        assert made[0].read_bytes() == made[1].read_bytes()
+        assert "Received: none" in refused(atoll_inside(*words, "-o", made[0]))
+        twice = (split / "three", "--dataset", split / "loose")
+        assert "three and" in refused(atoll_inside(*words, *twice, "-o", made[0]))
+
+
 def test_a_data_set_without_splits(base, split, tmp_path):
     """Imprinting learns from all of it, training holds a part out; both tell what they measured."""
     made = tmp_path / "made.tflite"

@@ -7,18 +7,26 @@ from typing import Annotated
 
 import typer
 
-from atoll.cli.learning import Device, Embedding, Output, Source, Twin, show
+from atoll.cli.learning import (
+    Dataset,
+    Device,
+    Embedding,
+    Output,
+    Photos,
+    Source,
+    Twin,
+    chosen,
+    show,
+)
 from atoll.cli.options import AsJson
 
 
 def imprint(
     model: Source,
+    photos: Photos = None,
+    dataset: Dataset = None,
+    *,
     output: Output,
-    dataset: Annotated[
-        Path, typer.Option(metavar="DIR", show_default=False,
-                           help="A folder with a folder of photos for each class; photos below "
-                           "test/ are only measured with.")
-    ],
     keep_classes: Annotated[
         bool, typer.Option("--keep-classes", help="Keep the model's own classes beside the new.")
     ] = False,
@@ -49,7 +57,7 @@ def imprint(
     with Terminal() as terminal:
         learned = run(
             model,
-            dataset,
+            chosen(photos, dataset),
             output,
             LearnOptions(embedding, device, twin),
             terminal,

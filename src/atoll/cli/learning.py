@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from atoll.cli.console import print_json, short_name
+from atoll.errors import UsageError
 
 if TYPE_CHECKING:
     from atoll.learn.learned import Accuracy, Learned
@@ -22,6 +23,19 @@ Source = Annotated[
         show_default=False,
         help="A classifier or an embedding extractor, plain or compiled.",
     ),
+]
+Photos = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="DATASET",
+        show_default=False,
+        help="A folder with a folder of photos for each class (train/, val/ and test/ above them "
+        "are kept; test/ is only measured with), or an AutoML CSV.",
+    ),
+]
+Dataset = Annotated[
+    Path | None,
+    typer.Option(metavar="DATASET", show_default=False, help="The same as DATASET."),
 ]
 Output = Annotated[
     Path,
@@ -56,6 +70,27 @@ Twin = Annotated[
         help="What a compiled model was made of, for the simulator.",
     ),
 ]
+
+
+def chosen(photos: Path | None, dataset: Path | None) -> Path:
+    """The data set, which may be named in two ways.
+
+    Args:
+        photos: As a word.
+        dataset: Behind --dataset.
+
+    Raises:
+        UsageError: It is named twice, or not at all.
+    """
+    given = [path for path in (photos, dataset) if path is not None]
+    if len(given) != 1:
+        raise UsageError(
+            "DATASET",
+            "the photos to learn from are a folder with a folder for each class",
+            received=" and ".join(map(str, given)) or "none",
+            fix="Name one behind the model",
+        )
+    return given[0]
 
 
 def show(learned: Learned, verb: str, *, as_json: bool) -> None:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from atoll.cli.learning import Device, Embedding, Output, Source, Twin, show
+from atoll.cli.learning import (
+    Dataset,
+    Device,
+    Embedding,
+    Output,
+    Photos,
+    Source,
+    Twin,
+    chosen,
+    show,
+)
 from atoll.cli.options import AsJson
 
 
 def retrain_head(
     model: Source,
-    dataset: Annotated[
-        Path, typer.Argument(show_default=False,
-                             help="A folder with a folder of photos for each class (train/, val/ "
-                             "and test/ above them are kept), or an AutoML CSV.")
-    ],
+    photos: Photos = None,
+    dataset: Dataset = None,
+    *,
     output: Output,
     epochs: Annotated[int, typer.Option(help="How often each photo is seen.")] = 200,
     learning_rate: Annotated[
@@ -47,5 +54,5 @@ def retrain_head(
     settings = RegressionSettings(epochs, learning_rate, batch_size, penalty, seed)
     with Terminal() as terminal:
         options = LearnOptions(embedding, device, twin)
-        learned = run(model, dataset, output, options, settings, terminal)
+        learned = run(model, chosen(photos, dataset), output, options, settings, terminal)
     show(learned, "Trained", as_json=as_json)
