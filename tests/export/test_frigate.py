@@ -257,6 +257,13 @@ def test_what_only_the_simulator_runs_is_refused(tmp_path):
         export_frigate(source, tmp_path / "out")
 
 
+def test_a_compiled_classifier_is_refused_for_what_it_is(tmp_path):
+    """That its softmax is not seen says nothing to its owner."""
+    source = save(tmp_path / "x_edgetpu.tflite", compiled(classifier()))
+    with pytest.raises(ModelError, match=r"on the processor.*compiled from"):
+        export_frigate(source, tmp_path / "out")
+
+
 def test_labels_are_needed_and_must_fit(tmp_path, pair):
     """Without them Frigate takes COCO's, and calls a weed a person."""
     source = pair(ssd(labels=[]))

@@ -35,6 +35,12 @@ def test_what_is_no_name_is_refused(name):
         parse_device(name)
 
 
+def test_no_name_at_all_is_refused_in_the_same_words():
+    """None is what argparse gives for a flag that was left out."""
+    with pytest.raises(DeviceError, match="Received: None"):
+        Interpreter(write_model(network()), device=None)
+
+
 @pytest.mark.parametrize("device", ["edgetpu", "usb:0", "pci:0"])
 def test_a_plain_model_does_not_run_on_a_chip(device):
     """LiteRT would run all of it on the processor, and nobody would notice."""

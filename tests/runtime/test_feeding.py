@@ -1,5 +1,7 @@
 """Named, real and batched arrays become the calls that they mean, and nothing else."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -92,3 +94,16 @@ def test_several_inputs_need_names_and_one_length():
     arrays = {first: np.zeros((2, 4, 4, 3), np.int8), second: np.zeros((3, 4, 4, 3), np.int8)}
     with pytest.raises(UsageError, match="the same length, or 1"):
         interpreter.run(arrays)
+
+
+def test_what_is_no_array_of_numbers_is_told():
+    """A path is soon given in the place of what is in the file."""
+    interpreter = opened()
+    for wrong in ("photo.jpg", Path("photo.jpg"), None):
+        with pytest.raises(UsageError, match="Received: no numbers"):
+            interpreter.run(wrong)
+
+
+def test_an_interpreter_tells_what_it_is():
+    """In a debugger and in a log, one of several must be told from the others."""
+    assert repr(opened()) == "<Interpreter model on cpu>"

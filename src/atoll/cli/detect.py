@@ -32,7 +32,9 @@ _REPORT = Report(
 def detect(
     model: options.Model,
     photos: options.Inputs,
-    threshold: Annotated[float, typer.Option(help="Tell of nothing with a lower score.")] = 0.5,
+    threshold: Annotated[
+        float, typer.Option(help="Tell of nothing with a lower score.", min=0, max=1)
+    ] = 0.5,
     top: Annotated[int, typer.Option(help="How many objects to tell of at most.")] = 100,
     overlap: Annotated[
         float,

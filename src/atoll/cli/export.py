@@ -92,7 +92,7 @@ def export(
             }
         )
         return
-    typer.echo(f"{done.folder}: {done.form} for Frigate's {_runs(done.form, done.detector)}")
+    typer.echo(f"{done.folder}: {_purpose(done.form, done.detector)}")
     for file in done.files:
         typer.echo(f"  {file}")
     for note in done.notes:
@@ -100,5 +100,7 @@ def export(
     typer.echo("README.md there tells what to do with it: copy, merge, restart.")
 
 
-def _runs(form: str, detector: str) -> str:
-    return "classification" if form == "classification" else f"{detector} detector"
+def _purpose(form: str, detector: str) -> str:
+    if form == "classification":
+        return "a classifier for Frigate's custom classification"
+    return f"{form} for Frigate's {detector} detector"

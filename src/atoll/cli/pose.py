@@ -19,7 +19,10 @@ def pose(
     model: options.Model,
     photos: options.Inputs,
     threshold: Annotated[
-        float, typer.Option(help="Tell of no person with a lower score; draw no such point.")
+        float,
+        typer.Option(
+            help="Tell of no person with a lower score; draw no such point.", min=0, max=1
+        ),
     ] = 0.25,
     top: Annotated[int, typer.Option(help="How many people to tell of at most.")] = 20,
     device: options.Device = "auto",

@@ -24,7 +24,9 @@ def segment(
     photos: options.Inputs,
     threshold: Annotated[
         float,
-        typer.Option(help="Where a model has one class: the score from which a pixel belongs."),
+        typer.Option(
+            help="Where a model has one class: the score from which a pixel belongs.", min=0, max=1
+        ),
     ] = 0.5,
     masks: Annotated[
         Path | None,

@@ -14,6 +14,7 @@ from flatbuffers import flexbuffers
 
 from atoll.adapters.facts import Facts, Output
 from atoll.adapters.ssd import POST_PROCESS
+from atoll.edgetpu.simfile import EDGETPU_OP
 from atoll.errors import ModelError
 from atoll.runtime.model_input import input_spec
 from atoll.tflite.types import BY_NAME
@@ -235,6 +236,12 @@ def _check_classifier(file: ModelFile, made: Fit, facts: Facts) -> None:
             "Frigate's classification divides scores by their sum: 0 must be stored as 0",
             f"{tensor.type} with a zero point of {zero_point}",
             "Convert the model with uint8 as its output, as atoll build does",
+        ),
+        (
+            not file.has(EDGETPU_OP),
+            "Frigate's classification runs on the processor",
+            "a compiled file",
+            "Give the model that it was compiled from",
         ),
         (
             facts.computed_by(0) == "SOFTMAX",

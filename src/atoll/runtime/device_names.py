@@ -52,7 +52,7 @@ def parse_device(name: str) -> DeviceName:
     Raises:
         DeviceError: It is no device's name.
     """
-    kind, colon, which = name.partition(":")
+    kind, colon, which = str(name).partition(":")  # callers without types give None
     pattern, needed = _SHAPES.get(kind, (None, True))
     fits = pattern.fullmatch(which) is not None if colon and pattern is not None else not colon
     if kind not in _SHAPES or not fits or (needed and not colon):

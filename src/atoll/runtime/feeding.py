@@ -126,7 +126,9 @@ def _batch(source: object, info: TensorInfo, array: np.ndarray) -> Sequence[np.n
     raise UsageError(
         source,
         f"input {info.name!r} has the shape {list(shape)}",
-        received=f"an array of shape {list(array.shape)}",
+        received="no numbers"
+        if array.dtype.kind in "OSU"
+        else f"an array of shape {list(array.shape)}",
         fix="Resize it first",
     )
 

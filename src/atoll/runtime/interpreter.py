@@ -101,6 +101,10 @@ class Interpreter(Closing):
         self.inputs = session.inputs
         self.outputs = session.outputs
 
+    def __repr__(self) -> str:
+        """What it runs, and where."""
+        return f"<Interpreter {self.name} on {self.device}>"
+
     @property
     def notes(self) -> list[str]:
         """What a user should know of how it ran so far, a sentence each: a device that was lost."""

@@ -86,7 +86,9 @@ def parse_model(data: bytes, source: object) -> Model:
     try:
         return _Reader(bounded).model(bounded.quick(schema().Model.GetRootAs(data, 0)))
     except ASTRAY as error:
-        raise bounded.damaged("its structure must lie within the file", error) from error
+        raise bounded.damaged(
+            "its structure must lie within the file", f"{len(data)} bytes, which may be cut short"
+        ) from error
 
 
 def _check_identifier(head: bytes, source: object) -> None:

@@ -38,8 +38,8 @@ def found(host: Host) -> Iterator[Finding]:
         )
     else:
         yield problem(
-            "no libedgetpu in the folders of the loader: cpu and sim work without, a device does "
-            "not",
+            "no libedgetpu in the folders of the loader: cpu and sim work without it, an Edge TPU "
+            "does not",
             *steps("libedgetpu", host.place),
             brief="Install libedgetpu: atoll doctor prints the commands",
         )
