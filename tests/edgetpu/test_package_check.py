@@ -1,5 +1,7 @@
 """Damaged compiled files are refused before the driver sees them; sound ones are not."""
 
+from dataclasses import replace
+
 import pytest
 from compiled_files import Wrapping, compiled
 from compiled_files.faults import part_of, sound
@@ -157,7 +159,17 @@ def _layer_missing(file):
 
 
 def _layer_twice(file):
-    file.programs[0].outputs[0].name = file.outputs[0].name = "in"
+    file.programs[0].outputs *= 2
+    file.outputs *= 2
+
+
+def _layer_nameless(file):
+    file.programs[0].outputs[0].name = ""
+
+
+def _layout_missing(file):
+    for layers in (file.outputs, file.programs[0].outputs):
+        layers[0] = Layer("out", 4, y_dim=2, x_dim=2)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +195,9 @@ def _layer_twice(file):
         (_batch, "a batch of 2"),
         (_chip, "the chip 'dauphin'"),
         (_layer_missing, "0 layers for 1 tensors"),
-        (_layer_twice, "Received: 'in'"),
+        (_layer_twice, "Received: 'out'"),
+        (_layer_nameless, "Received: ''"),
+        (_layout_missing, "a layout that does not fit its shape at 'out'"),
     ],
 )
 def test_damage_is_named_in_one_line(damage, message):
@@ -223,6 +237,87 @@ def test_tensors_may_be_renamed_but_not_exchanged():
     file.inputs[0].name, file.inputs[1].name = "b", "a"
     with pytest.raises(ModelError, match="the place of 'b'"):
         checked(file)
+
+
+def test_an_input_and_an_output_may_share_a_name():
+    """The driver keeps them apart; so do tensors that have no name at all."""
+    for name in ("in", ""):
+        file = sound([Layer(name, 24)], [Layer(name, 10)])
+        checked(file)
+
+
+def _changed(part, **of_layers):
+    """The part, its layers and transfers otherwise."""
+    run, load = part.package.executables
+    count = of_layers["execution_count_per_inference"]
+    hints = [
+        replace(hint, what=replace(hint.what, size_in_bytes=hint.what.size_in_bytes * count))
+        if hasattr(hint.what, "size_in_bytes")
+        else hint
+        for hint in run.dma_hints.hints
+    ]
+    run = replace(
+        run,
+        input_layers=tuple(replace(each, **of_layers) for each in run.input_layers),
+        output_layers=tuple(replace(each, **of_layers) for each in run.output_layers),
+        dma_hints=replace(run.dma_hints, hints=tuple(hints)),
+    )
+    return replace(part.package, executables=(run, load))
+
+
+def test_what_is_sent_several_times_in_a_call_is_padded_each_time():
+    """The driver runs such a program's layers in turns (ScatterInput, Relayout)."""
+    part = part_of(sound([Layer("in", 21)], [Layer("out", 10)]))
+    package = _changed(part, execution_count_per_inference=4)
+    for tensor in (*part.inputs, *part.outputs):
+        tensor.shape = (1, 4, tensor.shape[1])
+    check_package(package, part.inputs, part.outputs)
+    assert sent_back(package) == 64
+    part.outputs[0].shape = (1, 3, 10)
+    with pytest.raises(ModelError, match="40 bytes for"):
+        check_package(package, part.inputs, part.outputs)
+
+
+def test_there_is_one_buffer_of_parameters_whatever_it_is_called():
+    """The driver does not look at its name."""
+    file = sound()
+    file.programs[1].hints[1] = TransferHint(PARAMETER, "weights", 0, 128)
+    file.programs[0].scratch = 32
+    file.programs[0].hints.insert(2, TransferHint(SCRATCH, "scratch", 0, 32, INFEED))
+    checked(file)
+
+
+def test_a_model_without_parameters_has_none_to_load():
+    """An addition or a pooling alone: there is nothing to transfer but instructions."""
+    file = sound(parameters=b"")
+    del file.programs[1].hints[1]
+    checked(file)
+
+
+@pytest.mark.parametrize("place", ["hint", "address"])
+def test_there_is_no_second_of_a_batch(place):
+    """The driver would take its address from behind the list of them."""
+    part = part_of(sound())
+    run, load = part.package.executables
+
+    def second(meta):
+        return replace(meta, batch=1)
+
+    if place == "hint":
+        hints = [
+            replace(hint, what=replace(hint.what, meta=second(hint.what.meta)))
+            if getattr(hint.what, "meta", None)
+            else hint
+            for hint in run.dma_hints.hints
+        ]
+        run = replace(run, dma_hints=replace(run.dma_hints, hints=tuple(hints)))
+    else:
+        (chunk,) = run.chunks
+        fields = tuple(replace(each, meta=second(each.meta)) for each in chunk.field_offsets)
+        run = replace(run, chunks=(replace(chunk, field_offsets=fields),))
+    package = replace(part.package, executables=(run, load))
+    with pytest.raises(ModelError, match="input or output 1 of a batch"):
+        check_package(package, part.inputs, part.outputs)
 
 
 def test_more_than_one_batch_is_refused():

@@ -16,11 +16,12 @@ from atoll.edgetpu.chip import BEAGLE
 from atoll.edgetpu.package_layout import largest_byte, slices_fit
 from atoll.edgetpu.package_part import (
     ELEMENT_BYTES,
+    ROW,
     WORD,
     Part,
     determined,
     layer_bytes,
-    padded,
+    once_bytes,
 )
 from atoll.edgetpu.package_tables import DataType, Direction, ExecutableType, OutputLayer, Transfer
 from atoll.errors import ModelError
@@ -140,8 +141,9 @@ def _inputs_fit(part: Part) -> str | None:
         return f"{len(layers)} layers for {len(part.inputs)} tensors"
     for layer, tensor in zip(layers, part.inputs, strict=True):
         fault = _layer_fault(layer, tensor, part.inputs)
-        if fault is None and layer.size_bytes != padded(layer_bytes(layer)):
-            fault = f"{layer.size_bytes} bytes for {layer_bytes(layer)}"
+        padding = layer.size_bytes - once_bytes(layer)
+        if fault is None and (layer.size_bytes % WORD or not 0 <= padding < ROW):
+            fault = f"{layer.size_bytes} bytes for {once_bytes(layer)}"
         if fault is not None:
             return f"{fault} at {layer.name!r}"
     return None
@@ -166,26 +168,34 @@ def _outputs_fit(part: Part) -> str | None:
 def _outputs_have_room(part: Part) -> str | None:
     """Every element of an output must lie within what the chip sends for it."""
     for layer in part.main.output_layers if part.main else ():
-        if layer.size_bytes % WORD or layer.size_bytes < layer_bytes(layer):
-            return f"{layer.size_bytes} bytes for {layer_bytes(layer)} at {layer.name!r}"
+        if layer.size_bytes % WORD or layer.size_bytes < once_bytes(layer):
+            return f"{layer.size_bytes} bytes for {once_bytes(layer)} at {layer.name!r}"
         if not isinstance(layer.kind, OutputLayer):
             return f"no output at {layer.name!r}"
         element = ELEMENT_BYTES[layer.data_type]
+        if layer.kind.shape_info is not None and layer.execution_count_per_inference == 1:
+            # Then the driver goes by the slices, and not by the layout (layer_information.cc).
+            if not slices_fit(layer, layer.kind.shape_info, element):
+                return f"slices that do not fit its shape at {layer.name!r}"
+            continue
         largest = largest_byte(layer, layer.kind.layout, element)
         if largest is None:
             return f"a layout that does not fit its shape at {layer.name!r}"
         if largest >= layer.size_bytes:
             return f"byte {largest} of {layer.size_bytes} at {layer.name!r}"
-        if not slices_fit(layer, layer.kind.shape_info, element):
-            return f"slices that do not fit its shape at {layer.name!r}"
     return None
 
 
 def _names_differ(part: Part) -> str | None:
-    """Its layers must have names of their own."""
-    main = part.main
-    names = Counter(each.name for each in (*main.input_layers, *main.output_layers)) if main else {}
-    return next((repr(name) for name, count in names.items() if count > 1 or not name), None)
+    """Its inputs must have names of their own, and so must its outputs."""
+    # A tensor may have no name; a layer that has lost its name crashes the driver.
+    nameless = any(not tensor.name for tensor in (*part.inputs, *part.outputs))
+    for layers in (part.main.input_layers, part.main.output_layers) if part.main else ():
+        names = Counter(each.name for each in layers)
+        for name, count in names.items():
+            if count > 1 or not (name or nameless):
+                return repr(name)
+    return None
 
 
 RULES: tuple[Callable[[Part], str | None], ...] = (

@@ -9,11 +9,17 @@ from atoll.edgetpu.package_tables import BaseAddress, Direction, Instructions, T
 
 if TYPE_CHECKING:
     from atoll.edgetpu.package_part import Part
+    from atoll.edgetpu.package_tables import Meta
 
 
 def hints_are_there(part: Part) -> str | None:
     """Each of its programs must say what is transferred."""
-    without = [each.type.name for each in part.package.executables if not transfers(each)]
+    # One that loads parameters of which there are none has its instructions alone.
+    without = [
+        each.type.name
+        for each in part.package.executables
+        if each.dma_hints is None or not each.dma_hints.hints
+    ]
     return f"nothing for {without[0]}" if without else None
 
 
@@ -23,6 +29,8 @@ def hints_name_layers(part: Part) -> str | None:
         sizes = sent_sizes(program)
         for hint in transfers(program):
             limit = sizes.get(key_of(hint))
+            if hint.meta is not None and _in_a_batch(hint.meta):
+                return f"input or output {hint.meta.batch} of a batch"
             if limit is None or hint.offset_in_bytes + hint.size_in_bytes > limit:
                 of = "nothing known" if limit is None else f"{limit}"
                 start = hint.offset_in_bytes
@@ -84,7 +92,14 @@ def fields_name_layers(part: Part) -> str | None:
             known = {BaseAddress.INPUT: inputs, BaseAddress.OUTPUT: outputs}.get(field.meta.base)
             if known is not None and field.meta.name not in known:
                 return f"{field.meta.base.name.lower()} {field.meta.name!r}"
+            if _in_a_batch(field.meta):
+                return f"an address of input or output {field.meta.batch} of a batch"
     return None
+
+
+def _in_a_batch(meta: Meta) -> bool:
+    """Whether something is of another input or output than the first: there is no other."""
+    return meta.base in (BaseAddress.INPUT, BaseAddress.OUTPUT) and meta.batch != 0
 
 
 def _covered(spans: list[tuple[int, int]]) -> int:

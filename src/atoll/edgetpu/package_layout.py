@@ -19,14 +19,17 @@ def largest_byte(layer: Layer, layout: OutputLayout | None, element_bytes: int) 
         element_bytes: The bytes of an element.
 
     Returns:
-        The byte's place; None where the layout does not fit the layer's shape.
+        The byte's place, of the first time that it is sent in a call; None where the layout does
+        not fit the layer's shape.
     """
     y, x, z = layer.y_dim, layer.x_dim, layer.z_dim
     if min(y, x, z) < 1:
         return None
-    if layout is None or y == x == 1:
+    if y == x == 1:
         # One pixel is copied as it is.
-        return y * x * z * element_bytes * layer.execution_count_per_inference - 1
+        return z * element_bytes - 1
+    if layout is None:
+        return None
     maps = [layout.y_tile, layout.y_local, layout.x_tile, layout.x_local, layout.x_row_size]
     if [len(each) for each in maps] != [y, y, x, x, x] or not layout.tile_offset:
         return None
