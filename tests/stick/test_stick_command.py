@@ -34,6 +34,7 @@ def test_a_program_runs_and_what_the_sticks_saw_is_told(new_driver, pair, tmp_pa
     ]
     assert "atoll stick: usb:0: 2 runs, parameters loaded 1 time" in done.stderr
     assert "atoll stick: usb:1: 0 runs" in done.stderr
+    assert "no program opened" not in done.stderr
     seen = json.loads(path.read_text())
     assert seen["exit_status"] == 0
     assert [(each["runs"], each["violations"]) for each in seen["sticks"]] == [(2, []), (0, [])]
@@ -56,6 +57,17 @@ def test_a_violation_is_told_loudly(new_driver, pair, signed_pair):
     assert done.returncode == 128 + signal.SIGABRT
     assert done.stderr.count("VIOLATION") == 2
     assert "1 times the driver sent what no stick understands" in done.stderr
+
+
+def test_sticks_that_nobody_opened_are_told():
+    """Most often there is no libedgetpu, and the program went on without."""
+    assert "no program opened a stick" in atoll("stick", "--", "true").stderr
+
+
+def test_a_model_that_is_not_compiled_is_told_so(pair):
+    """Its owner would look for a twin, and there is none of it."""
+    process = atoll_inside("stick", "--model", pair[1], "--", "true")
+    assert "a model with no compiled part" in refused(process)
 
 
 @pytest.mark.parametrize("status", [0, 1, 7])

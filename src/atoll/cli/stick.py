@@ -89,7 +89,7 @@ def stick(
             show_default="beside it",
         ),
     ] = None,
-    count: Annotated[int, typer.Option(help="How many sticks, 1 to 8.")] = 1,
+    count: Annotated[int, typer.Option(metavar="N", help="How many sticks, 1 to 8.")] = 1,
     fault: Annotated[
         list[str] | None,
         typer.Option(
@@ -229,6 +229,11 @@ def _is_in_foreground() -> bool:
 
 def _summary(sticks: Sequence[Stick]) -> list[str]:
     lines = [line for each in sticks for line in each.report.lines()]
+    if not any(each.report.opened for each in sticks):
+        lines.append(
+            "no program opened a stick: it has no libedgetpu (atoll doctor tells), or asked for "
+            "no Edge TPU"
+        )
     violations = sum(len(each.report.violations) for each in sticks)
     if violations:
         lines.append(

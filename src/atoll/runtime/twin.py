@@ -90,19 +90,20 @@ def _beside(source: object) -> Path:
     found = find_twin(path) if path is not None else None
     if found is None:
         looked = _looked_for(path) if path is not None else ""
+        either = "Put it there, or name it" if looked else "Name it"
         raise ModelError(
             source,
             "a compiled file runs in software only with the model that it was compiled from, "
             "its twin",
             received=f"no {looked}" if looked else "no twin",
-            fix="Put it there, or name it with --twin (twin= in Python), or use an Edge TPU",
+            fix=f"{either} with --twin (twin= in Python), or use an Edge TPU",
         )
     return found
 
 
 def _looked_for(path: Path) -> str:
     places = twin_names(path)
-    names = ", ".join(dict.fromkeys(each.name for each in places))
+    names = " or ".join(dict.fromkeys(each.name for each in places))
     if not names:
         return ""
     above = any(each.parent != path.parent for each in places)

@@ -305,4 +305,4 @@ def parse_fault(text: str) -> PlannedFault:
 
 
 def _refused(text: str, rule: str) -> UsageError:
-    return UsageError("--fault", rule, received=text, fix="See atoll stick --help")
+    return UsageError("--fault", rule, received=text, fix="Run: atoll stick --faults")

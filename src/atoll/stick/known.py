@@ -12,6 +12,7 @@ from atoll.edgetpu.analysis import analyse
 from atoll.edgetpu.latency.links import LINKS
 from atoll.errors import ModelError
 from atoll.runtime.litert import KERNELS
+from atoll.runtime.parts import compiled_parts
 from atoll.runtime.simulator import in_process, twin_kernel
 from atoll.runtime.twin import open_twin
 from atoll.stick.program import Program
@@ -135,14 +136,14 @@ def know(
         ModelError: A file cannot be read, the model is not compiled, or the twin is another's.
     """
     model = parse_model(read_content(compiled), compiled)
-    found = open_twin(model, compiled, twin)
-    if not found.parts:
+    if not compiled_parts(model, compiled):
         raise ModelError(
             compiled,
             "a stick runs what is compiled for it",
             received="a model with no compiled part",
             fix="Name the compiled file: X_edgetpu.tflite",
         )
+    found = open_twin(model, compiled, twin)
     stem = Path(compiled).stem
     many = len(found.parts) > 1
     return [
