@@ -18,6 +18,13 @@ def detect(home, *words):
     return atoll_inside("detect", model, *words, "--labels", labels)
 
 
+def compiled_classifier(folder):
+    """A compiled file's path; its twin lies beside it."""
+    builder = GraphBuilder("uint8")
+    plane = builder.conv2d(builder.input((1, 9, 9, 3)), 6, kernel=3)
+    return write_pair(folder, builder.model([builder.dense(builder.mean(plane), 5)]))
+
+
 class TestPhotos:
     def test_detect_says_what_is_where(self, home):
         text = done(detect(home, home / "red.png")).stdout
@@ -178,14 +185,24 @@ class TestPhotos:
 
     def test_a_compiled_file_in_software_is_said_to_be_so(self, tmp_path):
         """Its owner would think that the stick works."""
-        builder = GraphBuilder("uint8")
-        plane = builder.conv2d(builder.input((1, 9, 9, 3)), 6, kernel=3)
-        scores = builder.dense(builder.mean(plane), 5)
-        compiled = write_pair(tmp_path, builder.model([scores]))
+        compiled = compiled_classifier(tmp_path)
         Image.new("RGB", (30, 30), RED).save(tmp_path / "red.png")
         words = ("classify", compiled, tmp_path / "red.png")
         assert "the simulator stands for it" in done(atoll_inside(*words)).stderr
         assert done(atoll_inside(*words, "--device", "sim")).stderr == ""
+
+    def test_who_answered_in_a_devices_place_is_in_the_document(self, tmp_path, monkeypatch):
+        """Whoever reads "device" alone would take the simulator for the stick."""
+        monkeypatch.setenv("ATOLL_LIBEDGETPU", str(tmp_path / "none.so"))
+        Image.new("RGB", (30, 30), RED).save(tmp_path / "red.png")
+        words = ("classify", compiled_classifier(tmp_path), tmp_path / "red.png", "--json")
+        process = done(atoll_inside(*words, "--device", "usb:0", "--fallback", "sim"))
+        document = json.loads(process.stdout)
+        assert document["device"] == "usb:0"
+        (note,) = document["notes"]
+        assert "sim answers" in note
+        assert note in process.stderr
+        assert "notes" not in json.loads(done(atoll_inside(*words)).stdout)
 
     def test_one_form_of_output_is_chosen(self, home):
         assert "--jsonl" in refused(detect(home, home / "red.png", "--json", "--jsonl"))

@@ -108,10 +108,11 @@ def look(vision: Vision[Any, Any], model: Path, request: Request, report: Report
             else:
                 _look_at_photo(vision, source, request, report, output, names)
     except BaseException:
-        output.end(complete=False)
+        output.end(complete=False, notes=vision.notes)
         raise
-    output.end()
-    for note in vision.notes:
+    notes = vision.notes
+    output.end(notes=notes)
+    for note in notes:
         sys.stderr.write(f"{note}\n")
 
 

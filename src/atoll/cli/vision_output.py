@@ -29,8 +29,13 @@ class Output(Protocol):
     def video_end(self, tail: Document) -> None:
         """It has ended; what was written of it."""
 
-    def end(self, complete: bool = True) -> None:
-        """Nothing more comes: all has been told, or something went wrong."""
+    def end(self, complete: bool = True, notes: Sequence[str] = ()) -> None:
+        """Nothing more comes: all has been told, or something went wrong.
+
+        Args:
+            complete: Whether all has been told.
+            notes: What a user should know of how it ran: a device that was lost.
+        """
 
 
 class TextOutput:
@@ -56,8 +61,8 @@ class TextOutput:
         if "drawn" in tail:
             self._write(f"  {tail['drawn']}")
 
-    def end(self, complete: bool = True) -> None:
-        """Nothing is left to print."""
+    def end(self, complete: bool = True, notes: Sequence[str] = ()) -> None:
+        """Nothing is left to print; notes go to standard error."""
 
     def _write(self, text: str) -> None:
         sys.stdout.write(text + "\n")
@@ -86,8 +91,8 @@ class LinesOutput:
         """One line, which has no frame."""
         self._write({"video": self._video, **tail})
 
-    def end(self, complete: bool = True) -> None:
-        """Nothing is left to print."""
+    def end(self, complete: bool = True, notes: Sequence[str] = ()) -> None:
+        """Nothing is left to print; notes go to standard error."""
 
     def _write(self, document: Document) -> None:
         sys.stdout.write(json.dumps(document) + "\n")
@@ -140,12 +145,13 @@ class JsonOutput:
         end = json.dumps(tail)[1:]
         sys.stdout.write("\n]" + (", " if tail else "") + end)
 
-    def end(self, complete: bool = True) -> None:
+    def end(self, complete: bool = True, notes: Sequence[str] = ()) -> None:
         """The end of the document; where it was not begun and is not complete, there is none."""
+        told = {"notes": list(notes)} if notes else {}
         if self._streams:
-            sys.stdout.write("\n]}\n")
+            sys.stdout.write("\n]" + (f", {json.dumps(told)[1:]}" if told else "}") + "\n")
         elif complete:
-            print_json({**self._head, "results": self._waiting})
+            print_json({**self._head, "results": self._waiting, **told})
 
     def _item(self, text: str) -> None:
         sys.stdout.write(("," if self._results else "") + "\n" + text)
