@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import tempfile
@@ -128,17 +129,30 @@ def unnamed_file(size: int, content: bytes | None = None) -> int:
     Raises:
         OSError: There is no room.
     """
-    if hasattr(os, "memfd_create"):
-        import fcntl
-
-        file = os.memfd_create("atoll", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(file, size)
-        fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
-    else:
+    file = _sealed_file(size)
+    if file is None:
         with tempfile.TemporaryFile() as unlinked:
             file = os.dup(unlinked.fileno())
         os.ftruncate(file, size)
     if content:
         with mmap.mmap(file, size) as memory:
             memory[: len(content)] = content
+    return file
+
+
+def _sealed_file(size: int) -> int | None:
+    """A file in memory, of a size that stays; None where the system has or allows none."""
+    if not hasattr(os, "memfd_create"):
+        return None
+    import fcntl
+
+    try:
+        file = os.memfd_create("atoll", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    except OSError as error:
+        # A hardened kernel (vm.memfd_noexec=2) or a container's filter may forbid it.
+        if error.errno in (errno.EPERM, errno.EACCES, errno.ENOSYS):
+            return None
+        raise
+    os.ftruncate(file, size)
+    fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
     return file
