@@ -9,7 +9,7 @@ from pixel_models import SCORES, SIDE, pixel_file, pixel_model
 from atoll.adapters.classify import Classifier
 from atoll.data.decode import UnreadablePhoto
 from atoll.edgetpu.simfile import compile_for_sim
-from atoll.errors import ModelError
+from atoll.errors import ModelError, UsageError
 from atoll.tflite.metadata import ImageMetadata, attach
 from atoll.tflite.reader import read_model
 from atoll.tflite.writer import write_model
@@ -48,6 +48,25 @@ def test_a_real_photo_is_what_the_published_labels_say(shared):
     assert labels.read_text().splitlines()[int(raw.argmax())] == top[0][0]
     scale, zero_point = litert.get_output_details()[0]["quantization"]
     assert top[0][1] == pytest.approx(scale * (int(raw.max()) - zero_point), abs=0.1)
+
+
+def test_a_labels_file_may_be_named_by_a_string(tmp_path, photo):
+    """A string is a list of letters, and each would be the name of a class."""
+    names = tmp_path / "names.txt"
+    names.write_text("".join(f"name {i}\n" for i in range(SCORES)))
+    path = pixel_file(tmp_path / "m.tflite")
+    for labels in (str(names), names, [f"name {i}" for i in range(SCORES)]):
+        assert Classifier(path, device="cpu", labels=labels).top(photo, 1)[0][0] == "name 30"
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape"), [("float32", (9, 9, 3)), ("uint8", (9, 9)), ("uint8", (9, 9, 4))]
+)
+def test_arrays_that_are_no_photo_are_told_what_one_is(tmp_path, kind, shape):
+    """Frames of other libraries are grey, have four channels, or are floats."""
+    classifier = Classifier(pixel_file(tmp_path / "m.tflite"), device="cpu")
+    with pytest.raises(UsageError, match=r"\[height, width, 3\], in RGB"):
+        classifier.see(np.zeros(shape, kind))
 
 
 def test_labels_come_from_the_model(tmp_path, photo):

@@ -84,7 +84,7 @@ class Vision(Closing, Generic[Found, Seen]):
         source: Path | str | bytes | Interpreter,
         *,
         device: str = "auto",
-        labels: Path | Sequence[str] | None = None,
+        labels: Path | str | Sequence[str] | None = None,
         kind: str | None = None,
         resize: str | None = None,
         anchors: np.ndarray | None = None,
@@ -97,9 +97,8 @@ class Vision(Closing, Generic[Found, Seen]):
                 received=resize,
                 fix="Name one of these, or leave it out",
             )
-        given = (
-            [] if labels is None else read_labels(labels) if isinstance(labels, Path) else labels
-        )
+        if isinstance(labels, str | Path):
+            labels = read_labels(Path(labels))
         self._owned = isinstance(source, str | bytes | Path)
         self._interpreter = (
             _opened(source, device, options) if isinstance(source, str | bytes | Path) else source
@@ -109,7 +108,7 @@ class Vision(Closing, Generic[Found, Seen]):
         compiled = any(op.custom_name == EDGETPU_OP for op in operators)
         self.simulated = self._owned and compiled and (device, self.device) == ("auto", "sim")
         spec = input_spec(self._interpreter.model, self._interpreter.name)
-        known = list(given) or read_label_file(self._interpreter.model) or []
+        known = list(labels or ()) or read_label_file(self._interpreter.model) or []
         self.labels = self._labels_for(known)
         self.facts = facts_of(self._interpreter, self.labels, anchors)
         adapter, self._decode = choose(self.adapters(), self.facts, self.task, kind)
@@ -192,10 +191,17 @@ class Vision(Closing, Generic[Found, Seen]):
 
 
 def opened_photo(photo: Photo) -> Image.Image:
-    """A photo as an image in RGB. Raises UnreadablePhoto."""
+    """A photo as an image in RGB. Raises UnreadablePhoto, or UsageError for other arrays."""
     if isinstance(photo, Image.Image):
         return photo if photo.mode == "RGB" else photo.convert("RGB")
     if isinstance(photo, np.ndarray):
+        if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
+            raise UsageError(
+                "photo",
+                "pixels are uint8 of shape [height, width, 3], in RGB order",
+                received=f"{photo.dtype} of shape {list(photo.shape)}",
+                fix="Convert them first",
+            )
         return Image.fromarray(photo)
     return decode(Path(photo) if isinstance(photo, str) else photo)
 
