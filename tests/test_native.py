@@ -158,3 +158,11 @@ def test_the_pip_package_ziglang_will_do(source, monkeypatch):
         monkeypatch.syspath_prepend(folder)
         monkeypatch.setenv("PYTHONPATH", folder)
     assert answer(shared_library(source, "libanswer.so", libraries=("pthread",))) == 42
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
+    """A container's user by number: a folder "~" would be made wherever the program runs."""
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(native.os.path, "expanduser", lambda path: path)
+    with pytest.raises(OutputError, match="XDG_CACHE_HOME"):
+        native.cache_folder()

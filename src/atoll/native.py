@@ -82,12 +82,23 @@ def shared_library(
 
 
 def cache_folder() -> Path:
-    """Where compiled C is kept: atoll/native in the user's cache folder."""
-    cache = os.environ.get("XDG_CACHE_HOME", "")
+    """Where compiled C is kept: atoll/native in the user's cache folder.
+
+    Raises:
+        OutputError: There is none: a container's user may have no home.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
     # The standard says to ignore a path that is relative.
-    if not Path(cache).is_absolute():
-        cache = str(Path(os.path.expanduser("~")) / ".cache")  # noqa: PTH111 (it never raises)
-    return Path(cache) / "atoll" / "native"
+    if not cache.is_absolute():
+        cache = Path(os.path.expanduser("~")) / ".cache"  # noqa: PTH111 (it never raises)
+    if not cache.is_absolute():
+        raise OutputError(
+            cache,
+            "compiled C is kept in the user's cache folder, and this user has no home",
+            received=os.environ.get("HOME") or "no HOME",
+            fix="Set XDG_CACHE_HOME to a folder that can be written to",
+        )
+    return cache / "atoll" / "native"
 
 
 def _compiler() -> list[str]:
