@@ -162,7 +162,7 @@ def test_the_pip_package_ziglang_will_do(source, monkeypatch):
 
 def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
     """A container's user by number: a folder "~" would be made wherever the program runs."""
-    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(native.os.path, "expanduser", lambda path: path)
     with pytest.raises(OutputError, match="XDG_CACHE_HOME"):
         native.cache_folder()
