@@ -112,8 +112,14 @@ def test_simulated_ones_answer_to_both_kinds():
     environ = {"ATOLL_DEVICE": "sim", "ATOLL_SIM_COUNT": "2", "ATOLL_COMPAT_TOLD": "1"}
     for wanted, got in (("", 0), ("usb", 0), ("pci:1", 1), (":1", 1)):
         assert choose(wanted, environ).name == f"sim:{got}"
-    with pytest.raises(NoEdgeTpuError, match="there are: sim:0, sim:1"):
+    with pytest.raises(NoEdgeTpuError, match=r"there are: usb:0 \(simulated\), usb:1 "):
         choose("usb:2", environ)
+
+
+def test_the_device_that_was_named_is_the_one_that_is_missed(plugged_in):
+    """Others may be plugged in: that there is none would be wrong."""
+    with pytest.raises(NoEdgeTpuError, match="No usb:7 is plugged in"):
+        choose("", {"ATOLL_DEVICE": "usb:7"})
 
 
 def test_that_it_is_software_is_said_once(capsys, monkeypatch):

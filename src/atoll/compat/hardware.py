@@ -104,7 +104,7 @@ def choose(wanted: str, environ: Mapping[str, str] = os.environ) -> SeenDevice:
     matching = [each for each in seen if kind is None or each.simulated or each.kind == kind]
     index = int(asked["index"] or 0)
     if index >= len(matching):
-        raise NoEdgeTpuError(_absence(wanted, seen))
+        raise NoEdgeTpuError(_absence(wanted, seen, environ))
     chosen = matching[index]
     if chosen.simulated:
         tell_once(environ)
@@ -125,14 +125,16 @@ def _named_sim(environ: Mapping[str, str]) -> bool:
     return (environ.get(DEVICE_VARIABLE) or "auto").startswith("sim")
 
 
-def _absence(wanted: str, seen: list[SeenDevice]) -> str:
+def _absence(wanted: str, seen: list[SeenDevice], environ: Mapping[str, str]) -> str:
     if not seen:
+        named = environ.get(DEVICE_VARIABLE, "")
         return (
-            "No Edge TPU is plugged in. Run: atoll doctor. "
+            f"No {named if ':' in named else 'Edge TPU'} is plugged in. Run: atoll doctor. "
             "To run in software instead: atoll compat --device sim"
         )
-    names = ", ".join(each.name for each in seen)
-    return f"There is no Edge TPU {wanted!r}; there are: {names}."
+    # By the names that the program may use, which simulated ones do not have themselves.
+    names = (f"usb:{i} (simulated)" if d.simulated else d.name for i, d in enumerate(seen))
+    return f"There is no Edge TPU {wanted!r}; there are: {', '.join(names)}."
 
 
 def _count(environ: Mapping[str, str]) -> int:
