@@ -106,6 +106,18 @@ def test_the_same_words_give_the_same_bytes(base, split, tmp_path):
         assert made[0].read_bytes() == made[1].read_bytes()
 
 
+def test_another_models_labels_stay(base, split, tmp_path):
+    """Models are often kept in one folder; the first one's names would be the second one's."""
+    theirs, made = tmp_path / "labels.txt", tmp_path / "made.tflite"
+    theirs.write_text("a\nb\n")
+    for _ in range(2):
+        words = ("imprint", base, split / "three", "-o", made, "--json")
+        report = document(atoll_inside(*words))
+        assert report["labels"] == str(tmp_path / "made_labels.txt")
+        assert read_labels(tmp_path / "made_labels.txt") == ["blue", "green", "red"]
+        assert theirs.read_text() == "a\nb\n"
+
+
 def test_photos_are_named_as_a_word_or_behind_an_option(base, split, tmp_path):
     """Both commands take both, so that nobody must remember which takes which."""
     for words in (["imprint", base], ["retrain-head", base, "--epochs", 3]):

@@ -44,7 +44,8 @@ Output = Annotated[
         "-o",
         metavar="Y.tflite",
         show_default=False,
-        help="Where the new model goes; labels.txt goes beside it.",
+        help="Where the new model goes; labels.txt goes beside it, or Y_labels.txt where that is "
+        "another model's.",
     ),
 ]
 Embedding = Annotated[

@@ -6,8 +6,9 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from atoll.data.labels import write_labels
+from atoll.data.labels import read_labels, write_labels
 from atoll.edgetpu.twins import find_twin, twin_names
+from atoll.errors import ModelError
 from atoll.files import write_bytes
 from atoll.runtime.model_input import ENTRY
 from atoll.tflite.metadata import ENTRY as CARD
@@ -29,7 +30,7 @@ class Saved:
 
     Attributes:
         model: The model.
-        labels: labels.txt.
+        labels: labels.txt, or Y_labels.txt where that is another model's.
         twin: The model that the simulator runs in place of a compiled one; None where none was
             written: the model is not compiled, or has a twin beside it already.
     """
@@ -49,20 +50,35 @@ def save(
         model: The model.
         twin: Of a compiled one, what it was made of, with the same last layers; or None.
         labels: The classes' names, in the order of the scores.
-        output: Where it goes. labels.txt goes beside it.
+        output: Where it goes. labels.txt goes beside it; where there is one of another model,
+            Y_labels.txt does.
 
     Raises:
         OutputError: The place cannot be written to.
         ModelError: A name is no label.
     """
+    beside = _labels_place(output, labels)
     write_bytes(output, write_model(_named(base, model, labels)))
-    beside = output.with_name("labels.txt")
     write_labels(beside, labels)
     place = next(iter(twin_names(output)), None)
     if twin is None or place is None or find_twin(output) is not None:
         return Saved(output, beside, None)
     write_bytes(place, write_model(_named(base, twin, labels)))
     return Saved(output, beside, place)
+
+
+def _labels_place(output: Path, labels: Sequence[str]) -> Path:
+    """Where the labels go: what is of another model in the same folder is not written over."""
+    usual, own = output.with_name("labels.txt"), output.with_name(f"{output.stem}_labels.txt")
+    if own.exists():
+        return own
+    if output.exists() or not usual.exists():
+        return usual
+    try:
+        same = read_labels(usual) == list(labels)
+    except ModelError:
+        same = False
+    return usual if same else own
 
 
 def _named(base: Base, model: Model, labels: Sequence[str]) -> Model:
