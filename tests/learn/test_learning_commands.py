@@ -106,6 +106,14 @@ def test_the_same_words_give_the_same_bytes(base, split, tmp_path):
         assert made[0].read_bytes() == made[1].read_bytes()
 
 
+def test_a_single_class_alone_is_told_how_it_joins_others(base, split, tmp_path):
+    """Who teaches one more class has the others in the model, and not in the folder."""
+    process = atoll_inside("imprint", base, split / "one", "-o", tmp_path / "made.tflite")
+    assert "only 'teal'" in refused(process)
+    assert "--resume" in process.stderr
+    assert "--keep-classes" in process.stderr
+
+
 def test_another_models_labels_stay(base, split, tmp_path):
     """Models are often kept in one folder; the first one's names would be the second one's."""
     theirs, made = tmp_path / "labels.txt", tmp_path / "made.tflite"

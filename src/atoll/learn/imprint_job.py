@@ -13,7 +13,7 @@ from atoll.files import make_folder
 from atoll.learn.base import Extractor, open_base, place_of, twin_model
 from atoll.learn.imprinting import Imprinter
 from atoll.learn.learned import Accuracy, Learned, measured
-from atoll.learn.photos import counted, embed_photos, find_photos
+from atoll.learn.photos import counted, embed_photos, find_photos, one_class
 from atoll.learn.saving import save
 from atoll.tflite.metadata import read_label_file
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from atoll.data.listing import Listing
     from atoll.learn.base import Base
     from atoll.learn.learned import LearnOptions
     from atoll.learn.photos import Embedded
@@ -60,7 +61,7 @@ def imprint(
     Raises:
         AtollError: Whatever a person can mend; nothing half-written is left.
     """
-    listing = find_photos(dataset, one_class_will_do=keep_classes or resume)
+    listing = _photos(dataset, adds=keep_classes or resume)
     base = open_base(path, options.twin)
     place = place_of(base, options.embedding)
     imprinter = Imprinter(
@@ -140,6 +141,20 @@ def _numbers(
                 fix="Rename the folder: it becomes a class beside that one",
             )
     return numbers
+
+
+def _photos(dataset: Path, *, adds: bool) -> Listing:
+    """The photos; of a single class, where it is added to others."""
+    alone = None if adds else one_class(dataset)
+    if alone is not None:
+        raise DatasetError(
+            dataset,
+            "a classifier needs at least two classes",
+            received=f"only {alone.photos[0].label!r}",
+            fix="Add a folder of another class; or add this class to those that the model has, "
+            "with --resume to imprinted ones and with --keep-classes to others",
+        )
+    return find_photos(dataset, one_class_will_do=adds)
 
 
 def _check_learnable(

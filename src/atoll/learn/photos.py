@@ -67,7 +67,7 @@ def find_photos(dataset: Path, *, one_class_will_do: bool = False) -> Listing:
     Raises:
         DatasetError: It is no data set.
     """
-    alone = _one_class(dataset) if one_class_will_do else None
+    alone = one_class(dataset) if one_class_will_do else None
     return drop_duplicates(scan(dataset) if alone is None else alone)
 
 
@@ -121,7 +121,7 @@ def counted(photos: list[Photo]) -> dict[str, int]:
     return dict(sorted(Counter(photo.label for photo in photos).items()))
 
 
-def _one_class(dataset: Path) -> Listing | None:
+def one_class(dataset: Path) -> Listing | None:
     """A folder with a single class folder in it, which `scan` refuses; None for any other."""
     try:
         entries = sorted(each for each in dataset.iterdir() if not each.name.startswith("."))
