@@ -85,3 +85,32 @@ def test_a_split_must_have_as_many_outputs_as_it_says(count):
     halves = b.op("SPLIT", [b.constant(np.int32(3)), image], [(1, 4, 4, 2)] * 2, options)
     with pytest.raises(ModelError, match=f"as many outputs as it says. Received: 2 of {count}"):
         Interpreter(write_model(b.model(halves)), "cpu")
+
+
+def _grown(b, image, kind):
+    """An operator whose constant says another size than its output."""
+    many = 1 << 24
+    if kind == "PAD":
+        out = b.pad(image, [(0, 0), (1, 1), (1, 1), (0, 0)])
+        wrong = [[many, 0], [1, 1], [1, 1], [0, 0]]
+    elif kind == "TILE":
+        out = b.op("TILE", [image, b.constant(np.int32([1, 1, 1, 1]))], [(1, 4, 4, 4)])[0]
+        wrong = [many, 1, 1, 1]
+    elif kind == "RESIZE_BILINEAR":
+        out = b.resize(image, (8, 8))
+        wrong = [many, 8]
+    else:
+        places = [b.constant(np.int32([2, 2])), b.constant(np.int32([[0, 0], [0, 0]]))]
+        out = b.op("SPACE_TO_BATCH_ND", [image, *places], [(4, 2, 2, 4)])[0]
+        wrong = [[0, many], [0, 0]]
+    b.tensors[b.operators[-1].inputs[-1]].data = np.int32(wrong)
+    return out
+
+
+@pytest.mark.parametrize("kind", ["PAD", "TILE", "RESIZE_BILINEAR", "SPACE_TO_BATCH_ND"])
+def test_a_damaged_size_does_not_fill_the_memory(kind):
+    """One flipped bit, and LiteRT takes all memory that there is."""
+    b = GraphBuilder("uint8")
+    model = b.model(_grown(b, b.input((1, 4, 4, 4)), kind))
+    with pytest.raises(ModelError, match=f"a {kind} must make what its output says"):
+        Interpreter(write_model(model), "cpu")
