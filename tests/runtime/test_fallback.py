@@ -16,6 +16,7 @@ from stand_in_drivers import stick_driver
 
 from atoll import Interpreter
 from atoll.errors import DeviceError, DeviceLostError, ModelError
+from atoll.runtime.driver import host
 from atoll.stick.faults import FAULTS
 from atoll.stick.plugged import plugged
 from atoll.tflite.build import GraphBuilder
@@ -167,3 +168,26 @@ def test_two_interpreters_share_a_stick(pair, library, stick):
         for thread in threads:
             thread.join(30)
         assert not failures
+
+
+def test_a_stick_that_is_not_there_is_not_looked_for_at_every_call(
+    pair, library, stick, monkeypatch
+):
+    """Each look takes a process, and with a stick that does not open half a minute."""
+    stick()
+    attempts = []
+
+    def counted(*args, real=host.Connection):
+        attempts.append(args)
+        return real(*args)
+
+    monkeypatch.setattr(host, "Connection", counted)
+    with Interpreter(pair[0], "usb:7", fallback="sim", library=library) as interpreter:
+        began = time.monotonic()
+        check(interpreter, pair, range(20))
+        if time.monotonic() - began < 0.4:
+            assert len(attempts) == 1
+        time.sleep(0.6)
+        check(interpreter, pair, range(2))
+        assert len(attempts) <= 4
+        assert len(interpreter.notes) == 1

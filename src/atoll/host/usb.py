@@ -83,6 +83,11 @@ def usb_sticks(root: Path = Path("/")) -> list[UsbStick]:
     return [replace(stick, index=index) for index, stick in enumerate(found)]
 
 
+def node_of(bus: int, address: int, root: Path = Path("/")) -> Path:
+    """The file by which a device on USB is opened."""
+    return root / f"dev/bus/usb/{bus:03}/{address:03}"
+
+
 def is_stick(sysfs: Path) -> bool:
     """Whether the kernel's folder of a device on USB is that of a stick."""
     ids = read_text(sysfs / "idVendor") or "", read_text(sysfs / "idProduct") or ""
@@ -116,7 +121,7 @@ def _stick(root: Path, entry: os.DirEntry[str]) -> UsbStick | None:
     # Unplugged while it was read.
     if state is None or bus is None or address is None:
         return None
-    node = root / f"dev/bus/usb/{bus:03}/{address:03}"
+    node = node_of(bus, address, root)
     return UsbStick(
         index=0,
         state=state,

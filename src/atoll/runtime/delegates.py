@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from atoll.edgetpu.simfile import EDGETPU_OP
 from atoll.errors import DeviceError, DeviceLostError
 from atoll.runtime.delegate import PythonDelegate
 from atoll.runtime.device_names import DeviceName, parse_device
+from atoll.runtime.driver.backoff import Backoff
 from atoll.runtime.litert import KERNELS
 from atoll.runtime.model_file import ModelFile, Options
 from atoll.runtime.parts import compiled_parts
@@ -165,6 +167,8 @@ class _FallbackKernel:
         self._lost = lost
         self._kernel: Kernel | None = None
         self._told = False
+        # An attempt may take half a minute, and always takes a process.
+        self._attempts = Backoff(time.monotonic)
         self._try()
 
     def __call__(self, taken: Sequence[np.ndarray], made: Sequence[np.ndarray]) -> None:
@@ -180,9 +184,12 @@ class _FallbackKernel:
         self._other(taken, made)
 
     def _try(self) -> Kernel | None:
+        if self._attempts.left_s > 0:
+            return None
         try:
             self._kernel = self._load()
         except DeviceError as error:
+            self._attempts.lost()
             self._tell(error)
         return self._kernel
 

@@ -21,7 +21,7 @@ def at(*ports):
 
 
 def nobody(_path):
-    return False
+    return ""
 
 
 def test_a_name_stays_with_its_stick_when_it_gets_its_firmware():
@@ -53,22 +53,24 @@ def test_any_edge_tpu_is_one_that_is_free():
     attached = [*at("1-1", "1-2"), Attached("pci", "/dev/apex_0"), Attached("other", "x")]
     assert chosen(attached, "edgetpu", lambda: ["1-1", "1-2"], nobody).name == "pci:0"
     sticks = attached[:2]
-    choice = chosen(sticks, "edgetpu", lambda: ["1-1", "1-2"], lambda path: path[-3:] == "1-1")
+    choice = chosen(
+        sticks, "edgetpu", lambda: ["1-1", "1-2"], lambda path: "1-1" in path and "busy"
+    )
     assert choice.name == "usb:1"
 
 
 @pytest.mark.parametrize("name", ["usb:0", "edgetpu"])
 def test_a_stick_that_another_program_uses_is_left_alone(name):
     """The driver would reset it, and the other program would end with SIGABRT."""
-    with pytest.raises(NotOpenedError, match="no other program"):
-        chosen(at("1-1"), name, in_use=lambda _path: True)
+    with pytest.raises(NotOpenedError, match=r"must be free.* busy"):
+        chosen(at("1-1"), name, hindrance=lambda _path: "busy")
 
 
 def test_a_device_that_is_not_there():
     """A typing error in the number."""
     attached = [*at("1-1"), Attached("pci", "/dev/apex_0")]
     with pytest.raises(DeviceError, match="1 on PCI Express and 1 on USB"):
-        chosen(attached, "usb:1", in_use=nobody)
+        chosen(attached, "usb:1", hindrance=nobody)
     with pytest.raises(DeviceError, match="no device"):
         chosen([], "edgetpu")
 
@@ -79,17 +81,22 @@ def test_the_kernel_tells_that_a_stick_is_used(tmp_path, monkeypatch):
     tree.bus(2, 5000)
     tree.stick("2-1", 3)
     tree.stick("2-2", 4, FIRMWARE)
+    tree.stick("2-4", 6, node=False)
     tree.usb_device("2-3", 5, ("046d", "c52b"))
-    folder = tmp_path / "sys/bus/usb/devices"
-    in_use = choosing._in_use
-    assert not any(in_use(str(folder / port)) for port in ("2-1", "2-2", "2-3", "2-9"))
+    monkeypatch.setattr(choosing, "node_of", lambda *place: usb.node_of(*place, tmp_path))
+
+    def hindrance(port):
+        return choosing._hindrance(str(tmp_path / "sys/bus/usb/devices" / port))
+
+    assert not any(hindrance(port) for port in ("2-1", "2-2", "2-3", "2-9"))
+    # The driver would try for half a minute.
+    assert hindrance("2-4") == f"this user may not open {tmp_path}/dev/bus/usb/002/006"
     tree.claim("2-1")
-    assert usb.is_claimed(folder / "2-1")
-    assert in_use(str(folder / "2-1"))
-    assert not in_use(str(folder / "2-2"))
+    assert hindrance("2-1") == "another program has claimed it"
+    assert not hindrance("2-2")
     # This very process has it, through the same driver.
-    monkeypatch.setattr(choosing, "_own_files", lambda: {"/dev/bus/usb/002/003"})
-    assert not in_use(str(folder / "2-1"))
+    monkeypatch.setattr(choosing, "_own_files", lambda: {f"{tmp_path}/dev/bus/usb/002/003"})
+    assert not hindrance("2-1")
 
 
 def test_the_files_of_this_process_are_known(tmp_path):

@@ -3,7 +3,8 @@
 The driver's own numbers cannot be names: it lists sticks that wait for their firmware before the
 others, so that the first stick changes places with the second as soon as it is opened. Nor does the
 driver ask whether a stick is free: it resets it first, which takes it from whoever has it, and ends
-a process that drives it (google-coral/edgetpu issue 237). Both are seen to here.
+a process that drives it (google-coral/edgetpu issue 237). Where it may not open one, it tries for
+25 seconds (usb_driver.cc, kMaxNumOfRetryAfterReset). All this is seen to here.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atoll.errors import DeviceError
-from atoll.host.sysfs import read_int
-from atoll.host.usb import is_claimed, is_stick
+from atoll.host.sysfs import can_access, read_int
+from atoll.host.usb import is_claimed, is_stick, node_of
 from atoll.host.virtual import sticks_plugged_in
 from atoll.runtime.driver.libusb_order import ports_in_order
 
@@ -46,7 +47,7 @@ def chosen(
     attached: Sequence[Attached] | None,
     device: str,
     ports: Callable[[], list[str]] = ports_in_order,
-    in_use: Callable[[str], bool] | None = None,
+    hindrance: Callable[[str], str] | None = None,
 ) -> Choice:
     """The device that is meant by a name.
 
@@ -54,14 +55,15 @@ def chosen(
         attached: What the driver sees, in its order; None where it cannot be asked.
         device: "edgetpu", which is the first that is free, "usb:N" or "pci:N".
         ports: Where sticks are plugged in, in an order that stays.
-        in_use: Whether another program uses the stick at a path; None looks at the system.
+        hindrance: Why the stick at a path must not or cannot be opened, empty for nothing; None
+            looks at the system.
 
     Raises:
-        NotOpenedError: There is no such device, or another program uses it.
+        NotOpenedError: There is no such device, or something is in the way.
     """
     if attached is None:
         return Choice(device, "" if device == "edgetpu" else device)
-    in_use = in_use or _in_use
+    hindrance = hindrance or _hindrance
     kind, _, number = device.partition(":")
     seen = _numbered([each for each in attached if each.kind in ("pci", "usb")], ports)
     meant = [
@@ -76,15 +78,17 @@ def chosen(
             received=f"the driver sees {_counted([choice for choice, _ in seen])}",
             fix="Run: atoll doctor",
         )
-    free = next((choice for choice, path in meant if not in_use(path)), None)
-    if free is None:
-        raise NotOpenedError(
-            meant[0][0].name,
-            "no other program may have it open",
-            received="another program has claimed it",
-            fix="Run: atoll doctor",
-        )
-    return free
+    reasons = []
+    for choice, path in meant:
+        reasons.append(hindrance(path))
+        if not reasons[-1]:
+            return choice
+    raise NotOpenedError(
+        meant[0][0].name,
+        "it must be free, and this user must be allowed to open it",
+        received=reasons[0],
+        fix="Run: atoll doctor",
+    )
 
 
 def _numbered(attached: list[Attached], ports: Callable[[], list[str]]) -> list[tuple[Choice, str]]:
@@ -106,18 +110,28 @@ def _in_lasting_order(paths: list[str], ports: Callable[[], list[str]]) -> list[
     return sorted(paths, key=lambda path: order[Path(path).name])
 
 
-def _in_use(path: str) -> bool:
-    """Whether another program has a stick.
+def _hindrance(path: str) -> str:
+    """What is in the way of opening a stick.
 
     Args:
         path: The kernel's folder about it, which is how the driver calls sticks on every system.
+
+    Returns:
+        The reason, in words; empty where nothing is, as far as the system tells.
     """
     sysfs = Path(path)
-    if sticks_plugged_in() or not is_stick(sysfs) or not is_claimed(sysfs):
-        return False
-    # Delegates of one process share its driver, and so its devices.
+    if sticks_plugged_in() or not is_stick(sysfs):
+        return ""
     bus, address = read_int(sysfs / "busnum"), read_int(sysfs / "devnum")
-    return f"/dev/bus/usb/{bus or 0:03}/{address or 0:03}" not in _own_files()
+    if bus is None or address is None:  # pulled out meanwhile
+        return ""
+    node = node_of(bus, address)
+    if not can_access(node, os.R_OK | os.W_OK):
+        return f"this user may not open {node}"
+    # Delegates of one process share its driver, and so its devices.
+    if is_claimed(sysfs) and str(node) not in _own_files():
+        return "another program has claimed it"
+    return ""
 
 
 def _own_files() -> set[str]:
