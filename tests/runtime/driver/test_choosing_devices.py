@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 from host.trees import FIRMWARE, Tree
@@ -83,6 +84,7 @@ def test_the_kernel_tells_that_a_stick_is_used(tmp_path, monkeypatch):
     tree.stick("2-2", 4, FIRMWARE)
     tree.stick("2-4", 6, node=False)
     tree.usb_device("2-3", 5, ("046d", "c52b"))
+    monkeypatch.setattr(choosing, "_UDEV_S", 0.1)
     monkeypatch.setattr(choosing, "node_of", lambda *place: usb.node_of(*place, tmp_path))
 
     def hindrance(port):
@@ -97,6 +99,15 @@ def test_the_kernel_tells_that_a_stick_is_used(tmp_path, monkeypatch):
     # This very process has it, through the same driver.
     monkeypatch.setattr(choosing, "_own_files", lambda: {f"{tmp_path}/dev/bus/usb/002/003"})
     assert not hindrance("2-1")
+
+
+def test_a_stick_that_was_just_plugged_in_gets_a_moment(tmp_path):
+    """Its node is there before udev has said who may open it."""
+    node = tmp_path / "004"
+    timer = threading.Timer(0.2, node.touch)
+    timer.start()
+    assert choosing._may_open(node)
+    timer.join()
 
 
 def test_the_files_of_this_process_are_known(tmp_path):

@@ -10,6 +10,7 @@ a process that drives it (google-coral/edgetpu issue 237). Where it may not open
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from atoll.runtime.driver.library import Attached
+
+
+_UDEV_S = 1.0
 
 
 class NotOpenedError(DeviceError):
@@ -126,12 +130,20 @@ def _hindrance(path: str) -> str:
     if bus is None or address is None:  # pulled out meanwhile
         return ""
     node = node_of(bus, address)
-    if not can_access(node, os.R_OK | os.W_OK):
+    if not _may_open(node):
         return f"this user may not open {node}"
     # Delegates of one process share its driver, and so its devices.
     if is_claimed(sysfs) and str(node) not in _own_files():
         return "another program has claimed it"
     return ""
+
+
+def _may_open(node: Path) -> bool:
+    """Whether this user may open a file; of a stick just plugged in, udev may not have said yet."""
+    end = time.monotonic() + _UDEV_S
+    while not (allowed := can_access(node, os.R_OK | os.W_OK)) and time.monotonic() < end:
+        time.sleep(_UDEV_S / 10)
+    return allowed
 
 
 def _own_files() -> set[str]:
