@@ -96,10 +96,12 @@ def delegate_for(
     parts = compiled_parts(file.model, file.source)
     if options.direct:
         for part in parts:
-            check_for_driver(part, file.source, usb=device.kind != "pci")
+            check_for_driver(part, file.source, usb=device.kind == "usb")
         direct = direct_delegate(str(device), driver)
         holding.noted.append(direct.notes)
         holding.closers.append(direct.close)
+        for part in parts:
+            check_for_driver(part, file.source, usb=direct.device.startswith("usb"))
         return direct
     child = _held(ChildDevice.shared(str(device), driver), holding)
     if options.fallback is None:

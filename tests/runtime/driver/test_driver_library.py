@@ -4,6 +4,7 @@ import pytest
 from compiled_files.faults import content_of, sound
 from stand_in_drivers import echo_driver, echo_usb
 
+from atoll import Interpreter
 from atoll.errors import DeviceError, ModelError
 from atoll.runtime.driver.direct import direct_delegate
 from atoll.runtime.driver.library import DriverLibrary, _not_loaded, check_version, library_path
@@ -177,8 +178,20 @@ def test_options_go_to_the_driver_with_a_numbered_device(old_driver, faulty, cap
 
 def test_direct_mode_says_what_it_lacks(old_driver, faulty):
     """Its user must know that surplus answers pass."""
-    from ai_edge_litert.interpreter import Interpreter
+    from ai_edge_litert import interpreter
 
     delegate = direct_delegate("usb:0", DriverOptions(library=old_driver))
     assert "surplus bytes" in delegate.notes[0]
-    Interpreter(model_content=content_of(sound()), experimental_delegates=[delegate])
+    content = content_of(sound())
+    interpreter.Interpreter(model_content=content, experimental_delegates=[delegate])
+
+
+@pytest.mark.parametrize("name", ["usb:0", "edgetpu"])
+def test_direct_mode_refuses_what_a_stick_does_not_run(old_driver, faulty, tmp_path, name):
+    """Only after it is open is it known what "edgetpu" is: on PCI Express an LSTM runs."""
+    file = sound()
+    file.programs[0].determined = False
+    path = tmp_path / "lstm_edgetpu.tflite"
+    path.write_bytes(content_of(file))
+    with pytest.raises(ModelError, match="Use an Edge TPU on PCI Express"):
+        Interpreter(path, name, direct=True, library=old_driver)
