@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from atoll.runtime.devices import open_on
 from atoll.runtime.feeding import collect, feed
 from atoll.runtime.model_file import ModelFile, Options
 from atoll.runtime.predicted import predicted_ms
+from atoll.runtime.process_lock import ProcessLock
 from atoll.runtime.soundness import check_sound
 from atoll.runtime.tensor_info import TensorInfo
 from atoll.tflite.reader import parse_model, read_content
@@ -95,7 +95,7 @@ class Interpreter(Closing):
         check_sound(self.model, self.name)
         chosen, session = open_on(device, ModelFile(content, self.model, self.name), options)
         self._session: Session | None = session
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
         self._twin = twin
         self.device = str(chosen)
         self.inputs = session.inputs

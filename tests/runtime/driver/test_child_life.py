@@ -161,3 +161,65 @@ def test_a_fork_has_a_device_of_its_own(device):
         os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert right(kernel, SIZES[0], 2)
+
+
+def in_a_fork(action) -> int:
+    """Does something in a fork of this process. Gives its id; it ends with 0 where that is true."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        with contextlib.suppress(BaseException):
+            status = 0 if action() else 2
+        os._exit(status)
+    return pid
+
+
+def ended(pid, within_s=20.0):
+    """The status of a fork; None where it does not end in time."""
+    end = time.monotonic() + within_s
+    while time.monotonic() < end:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return None
+
+
+def test_a_fork_does_not_share_its_parents_tensors(device):
+    """Both would write into one memory: now and then each would get the other's answer."""
+    holder = device()
+    kernel = kernel_of(holder)
+    assert right(kernel, SIZES[0])
+    theirs = kernel._hosted.taken[0]
+    theirs[...] = 77
+
+    def other():
+        return right(kernel, SIZES[0], 5) and (theirs == 77).all()
+
+    assert ended(in_a_fork(other)) == 0
+    assert (theirs == 77).all()
+    assert right(kernel, SIZES[0], 6)
+
+
+def test_a_fork_in_the_midst_of_calls_goes_on(device):
+    """A server with threads that forks: the locks that they held would be held for ever."""
+    holder = device()
+    kernel = kernel_of(holder)
+    stop = threading.Event()
+
+    def work():
+        while not stop.is_set():
+            right(kernel, SIZES[0])
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        forks = [in_a_fork(lambda: right(kernel, SIZES[0], 9)) for _ in range(4)]
+        assert [ended(fork) for fork in forks] == [0] * 4
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()

@@ -58,15 +58,32 @@ class Hosted:
         slots = laid_out([*inputs, *outputs])
         self.number = number
         self._content = content
-        self._arena = Arena.made(slots)
-        self.taken = self._arena.arrays[: len(inputs)]
-        self.made = self._arena.arrays[len(inputs) :]
+        self._slots, self._inputs = slots, len(inputs)
+        self._make()
         self._body = {
             **body,
             "size": len(content),
             "inputs": [slot.to_plain() for slot in slots[: len(inputs)]],
             "outputs": [slot.to_plain() for slot in slots[len(inputs) :]],
         }
+
+    def own(self) -> None:
+        """In a fork: has tensors of its own, as those that it inherited are its parent's still.
+
+        Raises:
+            DeviceError: There is no memory for them.
+        """
+        if self._process != os.getpid():
+            try:
+                self._make()
+            except OSError as error:
+                raise no_memory(str(self._body["source"]), error) from error
+
+    def _make(self) -> None:
+        self._arena = Arena.made(self._slots)
+        self.taken = self._arena.arrays[: self._inputs]
+        self.made = self._arena.arrays[self._inputs :]
+        self._process = os.getpid()
 
     def sent_to(self, connection: Connection, timeout_s: float) -> None:
         """Has a process load it. Raises ConnectionLost or AtollError."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from atoll.errors import DeviceError
+from atoll.runtime.process_lock import ProcessLock
 from atoll.tflite.types import BY_NAME
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class ChildKernel:
     ) -> None:
         self._hosted = hosted
         self._call = call
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
         self._finalizer = weakref.finalize(self, drop, hosted.number)
         self._finalizer.atexit = False
 
@@ -70,11 +70,13 @@ class ChildKernel:
             made: Its outputs, which are filled. They stay as they are where the call fails.
 
         Raises:
+            DeviceError: This is a fork, and there is no memory for tensors of its own.
             DeviceLostError: The device was lost, or is not there yet again.
             ModelError: A model that runs in software cannot be run.
         """
         hosted = self._hosted
         with self._lock:
+            hosted.own()
             for place, array in zip(hosted.taken, taken, strict=True):
                 _copy(place, array)
             self._call(hosted)
