@@ -40,6 +40,8 @@ def test_published_models_are_sound(shared):
         (float("inf"), 0, "above 0"),
         (-1.0, 0, "above 0"),
         (0.0, 0, "above 0"),
+        (1e-20, 0, "from 1e-15 to 1e\\+15"),
+        (1e20, 0, "from 1e-15 to 1e\\+15"),
         (1.0, 2**31 - 1, "zero point"),
         (1.0, -(2**31), "zero point"),
     ],
@@ -114,3 +116,72 @@ def test_a_damaged_size_does_not_fill_the_memory(kind):
     model = b.model(_grown(b, b.input((1, 4, 4, 4)), kind))
     with pytest.raises(ModelError, match=f"a {kind} must make what its output says"):
         Interpreter(write_model(model), "cpu")
+
+
+def _sum(b):
+    """An addition, and the two tensors that it takes."""
+    taken = [b.conv2d(b.input((1, 4, 4, 3)), 4, 1), b.random_constant((1, 4, 4, 4))]
+    return b.add(*taken), taken
+
+
+@pytest.mark.parametrize("style", ["uint8", "int8"])
+@pytest.mark.parametrize("which", ["taken", "constant", "made"])
+def test_numbers_that_are_added_must_have_scales(style, which):
+    """LiteRT divides by a scale that is not there."""
+    b = GraphBuilder(style)
+    made, taken = _sum(b)
+    b.tensors[{"taken": taken[0], "constant": taken[1], "made": made}[which]].quantization = None
+    with pytest.raises(ModelError, match="a ADD of 8 bits must have scales"):
+        Interpreter(write_model(b.model(made)), "cpu")
+
+
+def test_numbers_that_are_added_must_be_of_one_type():
+    """Real numbers cannot be added to whole ones."""
+    b = GraphBuilder("uint8")
+    made, _ = _sum(b)
+    b.tensors[made].type, b.tensors[made].quantization = "FLOAT32", None
+    with pytest.raises(ModelError, match=r"tensors of one type\. Received: FLOAT32, UINT8"):
+        Interpreter(write_model(b.model(made)), "cpu")
+
+
+@pytest.mark.parametrize("kind", ["ADD", "RESIZE_BILINEAR", "SPLIT", "TILE"])
+def test_an_operator_of_nothing_is_refused(kind):
+    """Or one whose inputs are those of another."""
+    b = GraphBuilder("uint8")
+    image = b.input((1, 4, 4, 3))
+    made = b.conv2d(image, 4, 1)
+    b.operators[-1].type = kind
+    with pytest.raises(ModelError):
+        Interpreter(write_model(b.model(made)), "cpu")
+    b.operators[-1].inputs[:] = []
+    with pytest.raises(ModelError):
+        Interpreter(write_model(b.model(made)), "cpu")
+
+
+def test_numbers_that_are_added_must_be_of_one_order():
+    """LiteRT ends the process where a sum does not fit into its 32 bits."""
+    b = GraphBuilder("int8")
+    made, taken = _sum(b)
+    scale = np.float32([2.0**20]) * b.tensors[made].quantization.scale
+    b.tensors[taken[1]].quantization = Quantization(scale, np.int64([0]))
+    with pytest.raises(ModelError, match="must not take scales of 524288 times its output's"):
+        Interpreter(write_model(b.model(made)), "cpu")
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_inputs_that_must_be_there_are_missed(place):
+    """-1 stands for an input that is left out: only a bias may be."""
+    b = GraphBuilder("uint8")
+    made, _ = _sum(b)
+    b.operators[-1].inputs[place] = -1
+    with pytest.raises(ModelError, match=rf"all of its inputs\. Received: none at place {place}"):
+        Interpreter(write_model(b.model(made)), "cpu")
+
+
+def test_a_step_of_nothing_is_refused():
+    """LiteRT divides by it."""
+    b = GraphBuilder("uint8")
+    made = b.transpose_conv(b.conv2d(b.input((1, 4, 4, 3)), 4, 1), 4, 3)
+    b.operators[-1].options.strideW = 0
+    with pytest.raises(ModelError, match=r"steps of at least 1\. Received: strideW 0"):
+        Interpreter(write_model(b.model(made)), "cpu")
