@@ -9,6 +9,7 @@ from vision_models import colour_segmenter
 
 from atoll.adapters import Segmenter
 from atoll.adapters.placement import RESIZES, place
+from atoll.adapters.vision import opened_photo
 from atoll.data.preprocessing import crop, stretch
 
 sizes = st.tuples(st.integers(1, 3000), st.integers(1, 3000))
@@ -80,3 +81,19 @@ def test_what_is_seen_lies_where_it_was_painted(resize, size):
         wrong &= mask.classes != 0
     # An edge may be off by a pixel of the input.
     assert wrong.sum() <= 2.2 * sum(size) / 4 * max(size) / 64 + 1
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16", "I", "F"])
+def test_an_image_is_what_its_file_is(tmp_path, mode):
+    """A photo that a program has opened itself gives what `atoll detect` gives."""
+    values = np.linspace(0, 60_000, 64 * 48).reshape(48, 64)
+    if mode in ("I;16", "I", "F"):
+        kinds = {"I;16": np.uint16, "I": np.int32, "F": np.float32}
+        image = Image.fromarray(values.astype(kinds[mode]))
+    else:
+        image = Image.fromarray((values / 256).astype(np.uint8)).convert("RGBA")
+        image.putalpha(Image.fromarray((255 - values / 256).astype(np.uint8)))
+        image = image if mode == "RGBA" else image.convert("RGB").convert(mode)
+    path = tmp_path / "photo.tif"
+    image.save(path)
+    assert np.array_equal(np.asarray(opened_photo(image)), np.asarray(opened_photo(path)))

@@ -122,6 +122,20 @@ def test_a_count_that_makes_no_sense_does_no_harm(count):
     assert len(detector(constant_model(outputs)).see(BLACK[:32, :32])) in (0, 2)
 
 
+def test_the_best_come_first_in_whatever_order_a_model_gives_them():
+    """With the one best asked for, it must be that."""
+    outputs = {
+        "boxes": np.tile(np.float32([0.1, 0.1, 0.5, 0.5]), (1, 3, 1)),
+        "classes": np.float32([[4, 5, 6]]),
+        "scores": np.float32([[0.4, 0.9, 0.6]]),
+        "count": np.float32([3]),
+    }
+    photo = np.zeros((32, 32, 3), np.uint8)
+    with Detector(write_model(constant_model(outputs))) as detector:
+        assert [each.index for each in detector.see(photo, Wanted(0.1))] == [5, 6, 4]
+        assert [each.index for each in detector.see(photo, Wanted(0.1, most=1))] == [5]
+
+
 def test_8_bit_outputs_are_real_numbers():
     """Coral's detectors without suppression give bytes."""
     encodings, scores = raw_detections()

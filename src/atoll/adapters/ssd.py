@@ -71,14 +71,15 @@ def post_processed(
     Args:
         boxes: (1, n, 4) as top, left, bottom, right, 0 to 1.
         classes: (1, n), the background not counted.
-        scores: (1, n), sorted.
+        scores: (1, n), in any order.
         count: How many of the n stand for an object.
         wanted: The threshold, and how many; overlapping boxes are gone already.
     """
     boxes, scores = boxes.reshape(-1, 4), scores.reshape(-1)
     told = np.nan_to_num(count.reshape(-1)[:1])
     many = int(np.clip(told[0] if told.size else 0, 0, scores.size))
-    kept = np.flatnonzero(scores[:many] >= wanted.threshold)[: wanted.most]
+    kept = np.flatnonzero(scores[:many] >= wanted.threshold)
+    kept = kept[np.argsort(-scores[kept], kind="stable")][: wanted.most]
     return Boxes(from_yx(boxes[kept]), scores[kept], classes.reshape(-1)[kept].astype(np.int64))
 
 

@@ -14,7 +14,7 @@ from atoll.adapters.facts import facts_of, real_numbers
 from atoll.adapters.placement import RESIZES, place
 from atoll.adapters.table import Found, Wanted, choose
 from atoll.closing import Closing
-from atoll.data.decode import decode
+from atoll.data.decode import decode, to_rgb
 from atoll.data.labels import read_labels
 from atoll.edgetpu.simfile import EDGETPU_OP
 from atoll.errors import ModelError, UsageError
@@ -193,7 +193,7 @@ class Vision(Closing, Generic[Found, Seen]):
 def opened_photo(photo: Photo) -> Image.Image:
     """A photo as an image in RGB. Raises UnreadablePhoto, or UsageError for other arrays."""
     if isinstance(photo, Image.Image):
-        return photo if photo.mode == "RGB" else photo.convert("RGB")
+        return to_rgb(photo)
     if isinstance(photo, np.ndarray):
         if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
             raise UsageError(

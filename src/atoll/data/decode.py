@@ -159,7 +159,7 @@ def _decode(file: IO[bytes], max_pixels: int, draft_size: tuple[int, int] | None
             wide, high = draft_size
             image.draft(None, (high, wide) if _orientation(image) >= 5 else (wide, high))
     image.load()
-    rgb = _rgb(image)
+    rgb = to_rgb(image)
     # Only now: some readers turn the image themselves while loading, and clear the tag.
     method = _UPRIGHT.get(_orientation(image))
     return rgb if method is None else rgb.transpose(method)
@@ -186,7 +186,15 @@ def _orientation(image: Image.Image) -> int:
     return orientation if isinstance(orientation, int) and orientation in _UPRIGHT else 1
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """An image in RGB, as `decode` makes it of a file's, but for how it is turned.
+
+    Args:
+        image: Of any mode. Transparent pixels become white, one channel of 16 or 32 bits is scaled.
+
+    Returns:
+        The image itself where it is in RGB already.
+    """
     if image.mode.startswith("I") or image.mode == "F":
         return _from_wide(image)
     if image.has_transparency_data:
