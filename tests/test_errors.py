@@ -1,6 +1,8 @@
 """What a person reads when something is wrong: one line that says what, why and what to do."""
 
+import copy
 import inspect
+import pickle
 
 import pytest
 
@@ -39,6 +41,16 @@ def test_the_kinds_can_be_caught_together_and_apart():
     for kind in set(KINDS) - {AtollError, DeviceLostError}:
         others = [other for other in KINDS if other not in (kind, AtollError)]
         assert not issubclass(kind, tuple(others))
+
+
+@pytest.mark.parametrize("again", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy])
+def test_an_error_passes_from_a_process_to_another(again):
+    """A pool of processes waits for ever for one that cannot be read again."""
+    made = [kind("a", "b", received=3, fix="c") for kind in KINDS]
+    for error in [*made, ExtraError("training", "train", "tensorflow")]:
+        other = again(error)
+        assert type(other) is type(error)
+        assert (str(other), vars(other)) == (str(error), vars(error))
 
 
 def test_a_missing_extra_says_how_to_install_it():

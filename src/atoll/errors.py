@@ -6,6 +6,8 @@ what to do about it, on one line. The command line prints it and exits with 2.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class AtollError(Exception):
     """Something a user can mend.
@@ -24,6 +26,18 @@ class AtollError(Exception):
         self.fix = fix
         message = f"{self.thing}: {rule}. Received: {self.received}. {fix}."
         super().__init__(" ".join(message.split()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How it passes from a process to another, with all that it says."""
+        return _made_again, (type(self), self.args, vars(self).copy())
+
+
+def _made_again(
+    kind: type[AtollError], args: tuple[object, ...], state: dict[str, object]
+) -> AtollError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(state)
+    return error
 
 
 class DatasetError(AtollError):

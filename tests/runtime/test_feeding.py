@@ -1,5 +1,7 @@
 """Named, real and batched arrays become the calls that they mean, and nothing else."""
 
+import copy
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,9 @@ import pytest
 
 from atoll import Interpreter
 from atoll.errors import UsageError
+from atoll.runtime.tensor_info import TensorInfo
 from atoll.tflite.build import GraphBuilder
+from atoll.tflite.graph import Model, Operator, Subgraph, Tensor
 from atoll.tflite.writer import write_model
 
 
@@ -102,6 +106,40 @@ def test_what_is_no_array_of_numbers_is_told():
     for wrong in ("photo.jpg", Path("photo.jpg"), None):
         with pytest.raises(UsageError, match="Received: no numbers"):
             interpreter.run(wrong)
+
+
+def test_what_is_no_number_is_not_quantised():
+    """On one machine it would be 0, on the next 255."""
+    with opened() as interpreter, pytest.raises(UsageError, match="nan, which is none"):
+        interpreter.run(np.full((1, 4, 4, 3), np.nan))
+
+
+def test_halves_are_quantised_as_exactly_as_floats():
+    """Large factors do not fit into 16 bits."""
+    info = TensorInfo("x", (3,), np.dtype(np.int16), 2.0**-15, 0)
+    real = np.float16([0.1, 0.9, -0.7])
+    assert np.array_equal(info.quantize(real), info.quantize(real.astype(np.float64)))
+
+
+def test_texts_pass_as_they_are():
+    """Models of text take bytes of any length."""
+    tensors = [
+        Tensor("words", "STRING", (1, 4)),
+        Tensor("shape", "INT32", (2,), data=np.int32([2, 2])),
+        Tensor("folded", "STRING", (2, 2)),
+    ]
+    model = Model([Subgraph("main", tensors, [Operator("RESHAPE", [0, 1], [2])], [0], [2])])
+    words = np.array([[b"a", b"", b"long", b"z"]])
+    with Interpreter(write_model(model), "cpu") as interpreter:
+        for (folded,) in (interpreter.invoke(words), interpreter.run(words).values()):
+            assert folded.tolist() == [[b"a", b""], [b"long", b"z"]]
+
+
+@pytest.mark.parametrize("make", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_an_interpreter_is_not_copied(make):
+    """A copy would share its memory, and closing the one would close the other."""
+    with opened() as interpreter, pytest.raises(UsageError, match="stays in the process"):
+        make(interpreter)
 
 
 def test_an_interpreter_tells_what_it_is():

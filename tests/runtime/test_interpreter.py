@@ -124,6 +124,8 @@ def test_inputs_that_do_not_fit_are_named(small):
                 UsageError, match=r"'input' takes uint8 of shape \[1, 128, 128, 3\]"
             ):
                 interpreter.invoke(wrong)
+        with pytest.raises(UsageError, match="Received: a list"):
+            interpreter.invoke(right.tolist())
         with pytest.raises(UsageError, match="1 input"):
             interpreter.invoke()
         interpreter.invoke(right)

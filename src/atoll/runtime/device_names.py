@@ -57,6 +57,9 @@ def parse_device(name: str) -> DeviceName:
     fits = pattern.fullmatch(which) is not None if colon and pattern is not None else not colon
     if kind not in _SHAPES or not fits or (needed and not colon):
         raise DeviceError(
-            "device", f"the devices are {NAMES}", received=name, fix="Name one of these"
+            "device",
+            f"the devices are {NAMES}",
+            received=name or repr(name),
+            fix="Name one of these",
         )
     return DeviceName(kind, which)

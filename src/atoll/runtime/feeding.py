@@ -127,7 +127,7 @@ def _batch(source: object, info: TensorInfo, array: np.ndarray) -> Sequence[np.n
         source,
         f"input {info.name!r} has the shape {list(shape)}",
         received="no numbers"
-        if array.dtype.kind in "OSU"
+        if array.dtype.kind in "OU"
         else f"an array of shape {list(array.shape)}",
         fix="Resize it first",
     )
@@ -135,8 +135,15 @@ def _batch(source: object, info: TensorInfo, array: np.ndarray) -> Sequence[np.n
 
 def _stored(source: object, info: TensorInfo, array: np.ndarray) -> np.ndarray:
     """An array as the model stores it."""
-    if array.dtype == info.dtype:
+    if array.dtype == info.dtype or array.dtype.kind == info.dtype.kind == "S":
         return array
+    if array.dtype.kind == "f" and info.is_quantized and np.isnan(array).any():
+        raise UsageError(
+            source,
+            f"input {info.name!r} takes real numbers, which are quantised",
+            received="nan, which is none",
+            fix="Replace it first",
+        )
     if array.dtype.kind == "f" and (info.is_quantized or info.dtype.kind == "f"):
         return info.quantize(array)
     raise UsageError(

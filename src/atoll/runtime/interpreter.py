@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from atoll.closing import Closing
 from atoll.errors import UsageError
@@ -19,8 +21,6 @@ from atoll.tflite.reader import parse_model, read_content
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-    import numpy as np
 
     from atoll.runtime.session import Session
     from atoll.tflite.graph import Model
@@ -100,6 +100,15 @@ class Interpreter(Closing):
         self.device = str(chosen)
         self.inputs = session.inputs
         self.outputs = session.outputs
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Refuses to be copied, or sent to another process: its memory and its device stay here."""
+        raise UsageError(
+            self.name,
+            "an interpreter stays in the process that opened it",
+            received="it was to be copied or pickled",
+            fix="Open one where it is needed",
+        )
 
     def __repr__(self) -> str:
         """What it runs, and where."""
@@ -186,11 +195,13 @@ class Interpreter(Closing):
                 fix="Give one array for each",
             )
         for info, array in zip(self.inputs, arrays, strict=True):
-            if array.dtype != info.dtype or array.shape != info.shape:
+            if not info.takes(array):
                 raise UsageError(
                     self.name,
                     f"input {info.name!r} takes {info.dtype} of shape {list(info.shape)}",
-                    received=f"{array.dtype} of shape {list(array.shape)}",
+                    received=f"{array.dtype} of shape {list(array.shape)}"
+                    if isinstance(array, np.ndarray)
+                    else f"a {type(array).__name__}",
                     fix="Resize and quantise it first",
                 )
 

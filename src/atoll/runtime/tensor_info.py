@@ -31,6 +31,12 @@ class TensorInfo:
         """Whether its stored numbers stand for real ones."""
         return self.scale != 0.0 and self.dtype.kind in "iu"
 
+    def takes(self, array: object) -> bool:
+        """Whether an array is of its shape and type; texts may be of any length."""
+        if not isinstance(array, np.ndarray) or array.shape != self.shape:
+            return False
+        return bool(array.dtype == self.dtype) or array.dtype.kind == self.dtype.kind == "S"
+
     def quantize(self, real: np.ndarray) -> np.ndarray:
         """Real numbers as the model stores them, rounded to even and cut to what the type holds.
 
@@ -43,7 +49,9 @@ class TensorInfo:
         if not self.is_quantized:
             return real.astype(self.dtype)
         limits = np.iinfo(self.dtype)
-        stored = np.round(real / self.scale) + self.zero_point
+        # Numbers of 16 bits would lose some here.
+        stored = real.astype(np.result_type(real, np.float32)) / self.scale
+        stored = np.round(stored) + self.zero_point
         return np.clip(stored, limits.min, limits.max).astype(self.dtype)
 
     def dequantize(self, stored: np.ndarray) -> np.ndarray:
