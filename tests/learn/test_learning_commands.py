@@ -286,6 +286,51 @@ def test_photos_that_cannot_be_read_are_told(base, split, tmp_path):
     assert not made.exists()
 
 
+@pytest.mark.parametrize("command", ["imprint", "retrain-head"])
+def test_the_model_that_is_learned_on_stays(command, base, split, tmp_path):
+    """A slip of the hand must not cost the only copy of a base model."""
+    before = base.read_bytes()
+    link = tmp_path / "link.tflite"
+    link.symlink_to(base)
+    for place in (base, link, tmp_path / "." / base.name):
+        message = refused(atoll_inside(command, base, split / "three", "-o", place))
+        assert "must not take the place of the one that it is made of" in message
+    assert base.read_bytes() == before
+
+
+def test_the_twin_of_a_compiled_model_stays(compiled, split, tmp_path):
+    """Without it, the compiled model runs in software no longer."""
+    twin = tmp_path / "net.tflite"
+    before = twin.read_bytes()
+    message = refused(atoll_inside("imprint", compiled, split / "three", "-o", twin))
+    assert "must not take the place" in message
+    assert twin.read_bytes() == before
+
+
+def test_learning_goes_on_in_place(base, split, tmp_path):
+    """Photos are added week by week to one file."""
+    made = tmp_path / "made.tflite"
+    atoll_inside("imprint", base, split / "three", "-o", made)
+    atoll_inside("imprint", made, split / "one", "-o", made, "--resume")
+    assert read_label_file(read_model(made)) == ["blue", "green", "red", "teal"]
+
+
+@pytest.mark.parametrize("command", ["imprint", "retrain-head"])
+def test_a_class_whose_photos_are_all_anothers_is_told(command, base, split, tmp_path):
+    """Nobody can tell which class they are of; the class must not be gone without a word."""
+    folder = tmp_path / "photos"
+    shutil.copytree(split / "three/train/blue", folder / "blue")
+    (folder / "navy").mkdir()
+    shutil.copy(folder / "blue/00.png", folder / "navy/copy.png")
+    message = refused(atoll_inside(command, base, folder, "-o", tmp_path / "made.tflite"))
+    assert "every class needs a photo of its own. Received: none of 'navy'" in message
+    (folder / "blue").rename(tmp_path / "away")
+    (folder / "blue").mkdir()
+    shutil.copy(folder / "navy/copy.png", folder / "blue")
+    message = refused(atoll_inside(command, base, folder, "-o", tmp_path / "made.tflite"))
+    assert "Received: none of 'blue'" in message
+
+
 def test_a_class_that_is_only_held_out_is_refused(base, split, tmp_path):
     """Its accuracy would be 0, and nobody would know why."""
     folder = tmp_path / "photos"

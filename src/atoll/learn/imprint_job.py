@@ -14,7 +14,7 @@ from atoll.learn.base import Extractor, open_base, place_of, twin_model
 from atoll.learn.imprinting import Imprinter
 from atoll.learn.learned import Accuracy, Learned, measured
 from atoll.learn.photos import counted, embed_photos, find_photos, one_class
-from atoll.learn.saving import save
+from atoll.learn.saving import check_output, save
 from atoll.tflite.metadata import read_label_file
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def imprint(
     """
     listing = _photos(dataset, adds=keep_classes or resume)
     base = open_base(path, options.twin)
+    check_output(base, output, in_place=resume)
     place = place_of(base, options.embedding)
     imprinter = Imprinter(
         base.model, path, embedding=options.embedding, keep_classes=keep_classes or resume

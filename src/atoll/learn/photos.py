@@ -65,10 +65,22 @@ def find_photos(dataset: Path, *, one_class_will_do: bool = False) -> Listing:
         one_class_will_do: Whether there may be a single class, where others are known already.
 
     Raises:
-        DatasetError: It is no data set.
+        DatasetError: It is no data set, or all photos of a class are those of another, too.
     """
     alone = one_class(dataset) if one_class_will_do else None
-    return drop_duplicates(scan(dataset) if alone is None else alone)
+    found = scan(dataset) if alone is None else alone
+    kept = drop_duplicates(found)
+    lost = sorted({photo.label for photo in found.photos} - {photo.label for photo in kept.photos})
+    if lost:
+        reasons = {each.path: each.reason for each in kept.skipped}
+        first = next(photo.path for photo in found.photos if photo.label == lost[0])
+        raise DatasetError(
+            dataset,
+            "every class needs a photo of its own",
+            received=f"none of {lost[0]!r} ({first}: {reasons[first]})",
+            fix="Remove each copy from the class that it does not belong to",
+        )
+    return kept
 
 
 def embed_photos(

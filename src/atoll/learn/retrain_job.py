@@ -13,7 +13,7 @@ from atoll.learn.photos import counted, embed_photos, find_photos, split_photos
 from atoll.learn.place import find_embedding
 from atoll.learn.record import ENTRY
 from atoll.learn.regression import RegressionSettings, fit
-from atoll.learn.saving import save
+from atoll.learn.saving import check_output, save
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +51,7 @@ def retrain_head(
     settings.check()
     listing = find_photos(dataset)
     base = open_base(path, options.twin)
+    check_output(base, output)
     model, place = averaged(base.model, place_of(base, options.embedding))
     make_folder(output.parent)  # before the long part, not after it
     machine = Extractor(base, extractor(model, place), options.device)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from atoll.data.labels import read_labels, write_labels
 from atoll.edgetpu.twins import find_twin, twin_names
-from atoll.errors import ModelError
+from atoll.errors import ModelError, OutputError
 from atoll.files import write_bytes
 from atoll.runtime.model_input import ENTRY
 from atoll.tflite.metadata import ENTRY as CARD
@@ -38,6 +38,27 @@ class Saved:
     model: Path
     labels: Path
     twin: Path | None
+
+
+def check_output(base: Base, output: Path, *, in_place: bool = False) -> None:
+    """Refuses to write a learned model over what it is made of.
+
+    Args:
+        base: What it is learned on.
+        output: Where it is to go.
+        in_place: Whether it may take the place of the model itself, whose learning goes on in it.
+
+    Raises:
+        OutputError: It would take the place of the model or its twin.
+    """
+    for kept in [base.twin, *([] if in_place else [base.path])]:
+        if kept is not None and kept.exists() and output.exists() and output.samefile(kept):
+            raise OutputError(
+                output,
+                "the new model must not take the place of the one that it is made of",
+                received="the same file",
+                fix="Name another file with -o",
+            )
 
 
 def save(
