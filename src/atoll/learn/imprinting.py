@@ -88,7 +88,7 @@ class Imprinter:
                 source,
                 "there must be classes to keep",
                 received="an embedding extractor",
-                fix="Leave --keep-classes out",
+                fix="Leave --keep-classes or --resume out",
             )
 
     @property
