@@ -63,14 +63,6 @@ Device = Annotated[
         help="Where photos are embedded: cpu, sim, edgetpu, usb:N, pci:N, openvino:CPU, auto.",
     ),
 ]
-Twin = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="X.tflite",
-        show_default="the one beside it",
-        help="What a compiled model was made of, for the simulator.",
-    ),
-]
 
 
 def chosen(photos: Path | None, dataset: Path | None) -> Path:

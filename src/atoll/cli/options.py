@@ -36,3 +36,11 @@ FailOn = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Twin = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="X.tflite",
+        show_default="the one beside it",
+        help="What a compiled model was made of, for the simulator.",
+    ),
+]

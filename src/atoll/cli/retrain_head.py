@@ -13,11 +13,10 @@ from atoll.cli.learning import (
     Output,
     Photos,
     Source,
-    Twin,
     chosen,
     show,
 )
-from atoll.cli.options import AsJson
+from atoll.cli.options import AsJson, Twin
 
 
 def retrain_head(

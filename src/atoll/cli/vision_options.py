@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from atoll.cli.options import AsJson as AsJson
+from atoll.cli.options import Twin as Twin
+
 Run = Annotated[
     Path,
     typer.Argument(
@@ -36,14 +39,6 @@ Device = Annotated[
 Labels = Annotated[
     Path | None, typer.Option(help="A labels file.", show_default="those in the model")
 ]
-Twin = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="X.tflite",
-        show_default="the one beside it",
-        help="What a compiled model was made of, for the simulator.",
-    ),
-]
 Fallback = Annotated[
     str | None,
     typer.Option(
@@ -72,7 +67,6 @@ Draw = Annotated[
         metavar="DIR", help="Write photos and videos with what was seen here.", show_default=False
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 AsLines = Annotated[
     bool, typer.Option("--jsonl", help="Print a JSON document a line: a photo, or a frame.")
 ]

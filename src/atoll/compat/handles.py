@@ -93,3 +93,13 @@ def _view(interpreter: Interpreter, index: int) -> np.ndarray:
     wrapper: Any = interpreter._interpreter
     view: np.ndarray = wrapper.tensor(wrapper, index)
     return view
+
+
+def is_pointer_and_size(value: object) -> bool:
+    """Whether an input is a place in memory: a pointer and how many bytes lie there."""
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and isinstance(value[0], ctypes.c_void_p)
+        and isinstance(value[1], int)
+    )

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import time
-import weakref
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 from atoll.host.library import find_library
-from atoll.runtime.driver.hosts import hold, release
-from atoll.runtime.driver.keeper import KEEPER
-from atoll.runtime.driver.options import DriverOptions
+from atoll.runtime.driver.child import ChildDevice, DriverOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +47,5 @@ class HeldOpen:
                 "Run: atoll doctor"
             )
         options = DriverOptions(library=driver.library, extra=driver.options)
-        host = hold(name, options, time.monotonic)
-        weakref.finalize(self, KEEPER.later, partial(release, host)).atexit = False
-        host.open()
+        self._child = ChildDevice.shared(name, options)
+        self._child.open()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -52,6 +53,11 @@ class Opened:
         """What to call it in a message."""
         return self.path or "the model"
 
+    @cached_property
+    def file(self) -> ModelFile:
+        """The model, read. Raises ModelError where it is damaged."""
+        return ModelFile(self.content, parse_model(self.content, self.source), self.source)
+
 
 class EdgeTpuLibrary:
     """libedgetpu: runs compiled operators on the Edge TPU that was asked for, or in software.
@@ -95,7 +101,7 @@ class PosenetLibrary:
 
     def delegates(self, opened: Opened) -> list[Delegate]:
         """What LiteRT is given for a model."""
-        return custom_op_delegates(parse_model(opened.content, opened.source))
+        return custom_op_delegates(opened.file.model)
 
 
 class EngineLibrary:
@@ -112,7 +118,7 @@ class EngineLibrary:
         """What LiteRT is given for a model."""
         return [
             *edgetpu_delegates(opened, self.device),
-            *custom_op_delegates(parse_model(opened.content, opened.source)),
+            *custom_op_delegates(opened.file.model),
         ]
 
 
@@ -165,16 +171,17 @@ def edgetpu_delegates(
         ModelError: The file is damaged, or its twin is missing or not what it was made of.
         DeviceError: The device failed.
     """
-    file = ModelFile(opened.content, parse_model(opened.content, opened.source), opened.source)
+    file = opened.file
     made: list[Delegate] = []
     if file.has(SIM_OP):
         made.append(simulator(in_process(opened.threads, opened.kernels)))
     if file.has(EDGETPU_OP):
-        made.append(_compiled(file, opened, device, driver))
+        made.append(_compiled(opened, device, driver))
     return made
 
 
-def _compiled(file: ModelFile, opened: Opened, device: SeenDevice, driver: Driver) -> Delegate:
+def _compiled(opened: Opened, device: SeenDevice, driver: Driver) -> Delegate:
+    file = opened.file
     usual = Options(threads=opened.threads, library=driver.library, driver_options=driver.options)
     name = parse_device(device.name)
     candidates = twin_candidates(file.model, opened.path) if device.simulated else [None]

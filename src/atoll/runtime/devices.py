@@ -82,12 +82,7 @@ def _open_cpu(file: ModelFile, device: DeviceName, options: Options) -> LitertSe
 
 def _open_sim(file: ModelFile, device: DeviceName, options: Options) -> LitertSession:
     if file.has(EDGETPU_OP):
-        return _litert(
-            file,
-            file.content,
-            options,
-            lambda kernels, holding: [delegate_for(file, device, options, kernels, holding)],
-        )
+        return _compiled(file, device, options)
     content = file.content
     if not file.has(SIM_OP):
         # What is written anew is sound by form: a file that LiteRT refuses must not pass as such.
@@ -109,12 +104,7 @@ def _open_edgetpu(file: ModelFile, device: DeviceName, options: Options) -> Lite
             received=f"a model without {EDGETPU_OP}, for the device {device}",
             fix="Compile it (atoll compile), or use the device sim or cpu",
         )
-    return _litert(
-        file,
-        file.content,
-        options,
-        lambda kernels, holding: [delegate_for(file, device, options, kernels, holding)],
-    )
+    return _compiled(file, device, options)
 
 
 def _open_openvino(file: ModelFile, device: DeviceName, options: Options) -> Session:
@@ -122,6 +112,16 @@ def _open_openvino(file: ModelFile, device: DeviceName, options: Options) -> Ses
 
     _refuse_compiled(file, device)
     return OpenVinoSession(file, device.which, options.threads)
+
+
+def _compiled(file: ModelFile, device: DeviceName, options: Options) -> LitertSession:
+    """What Google's compiler made, its compiled parts on a device."""
+    return _litert(
+        file,
+        file.content,
+        options,
+        lambda kernels, holding: [delegate_for(file, device, options, kernels, holding)],
+    )
 
 
 def _litert(

@@ -94,6 +94,15 @@ class ChildDevice(Closing):
         """The process that hosts the driver; None while there is none."""
         return self._host.pid
 
+    def open(self) -> None:
+        """Opens the device now, where it is not open, and not with the first model.
+
+        Raises:
+            DeviceError: It cannot be opened.
+            DeviceLostError: It was lost, and it is not yet time to try again.
+        """
+        self._open_host().open()
+
     def load(self, part: CompiledPart) -> Kernel:
         """Puts a compiled part on the device.
 

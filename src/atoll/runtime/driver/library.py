@@ -25,11 +25,6 @@ _INSTALL = (
 )
 _UPDATE = "Install libedgetpu1-std 16.0 (runtime 14) or a later build"
 
-# Google's own builds, up to the one of June 2020, carry the number of a change in its own source;
-# those from GitHub, from November 2020 on, do not. Runtime 12 is of 2019.
-_INTERNAL_BUILD = re.compile(r"CL_NUMBER=\d+")
-_OLDEST_RUNTIME = 13
-
 # What LiteRT adds to a driver's words, with nothing between.
 _WHERE = re.compile(r"\.?\s*Node number \d+ \([^)]*\) failed to \w+\.?")
 # What a driver says that reads LiteRT's tensors at the wrong places: a number that is no type's.
@@ -212,10 +207,9 @@ def library_path(asked: str | Path | None) -> str:
 
 
 def check_version(path: str, version: str) -> None:
-    """Refuses a library that reads LiteRT's tensors at the wrong places.
+    """Refuses a library that reads LiteRT's tensors at the wrong places (`LibraryBuild.too_old`).
 
-    TfLiteTensor had 104 bytes or less until the spring of 2020, and has 112 since. A library of
-    that time finds no tensor but the first; no adapter cures that.
+    It finds no tensor but the first; no adapter cures that.
 
     Args:
         path: The library.
@@ -224,8 +218,7 @@ def check_version(path: str, version: str) -> None:
     Raises:
         DeviceError: It is too old.
     """
-    runtime = read_version(version).runtime
-    if _INTERNAL_BUILD.search(version) or (runtime is not None and runtime < _OLDEST_RUNTIME):
+    if read_version(version).too_old:
         raise too_old(path, version)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 from typing import TYPE_CHECKING, Any
 
 from atoll.compat import gstreamer
 from atoll.compat.edgetpu.swig.edgetpu_cpp_wrapper import BasicEnginePythonWrapper
 from atoll.compat.edgetpu.utils.warning import deprecated
+from atoll.compat.handles import is_pointer_and_size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +56,7 @@ class BasicEngine:
         if isinstance(input, bytes):
             _check(len(input), expected)
             result = self._engine.RunInferenceBytes(input)
-        elif _is_pointer_and_size(input):
+        elif is_pointer_and_size(input):
             pointer, there = input
             _check(there, expected)
             result = self._engine.RunInferenceRaw(pointer.value, expected)
@@ -122,12 +122,3 @@ class BasicEngine:
 def _check(there: int, expected: int) -> None:
     if there < expected:
         raise AssertionError(f"Wrong input size={there}, expected={expected}.")
-
-
-def _is_pointer_and_size(value: object) -> bool:
-    return (
-        isinstance(value, tuple)
-        and len(value) == 2
-        and isinstance(value[0], ctypes.c_void_p)
-        and isinstance(value[1], int)
-    )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import platform
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from atoll.compat import gstreamer
+from atoll.compat.handles import is_pointer_and_size
 from atoll.compat.pycoral.pybind import _pywrap_coral as native
 from atoll.compat.tflite_runtime import interpreter as tflite
 
@@ -97,7 +97,7 @@ def run_inference(interpreter: tflite.Interpreter, input_data: Any) -> None:
     if isinstance(input_data, bytes):
         _check_input_size(len(input_data), expected)
         invoke_with_bytes(handle, input_data)
-    elif _is_pointer_and_size(input_data):
+    elif is_pointer_and_size(input_data):
         pointer, size = input_data
         _check_input_size(size, expected)
         invoke_with_membuffer(handle, pointer.value, expected)
@@ -118,12 +118,3 @@ def run_inference(interpreter: tflite.Interpreter, input_data: Any) -> None:
 def _check_input_size(size: int, expected: int) -> None:
     if size < expected:
         raise ValueError(f"input size={size}, expected={expected}.")
-
-
-def _is_pointer_and_size(value: object) -> bool:
-    return (
-        isinstance(value, tuple)
-        and len(value) == 2
-        and isinstance(value[0], ctypes.c_void_p)
-        and isinstance(value[1], int)
-    )
